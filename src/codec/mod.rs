@@ -1,0 +1,151 @@
+//! What a session looks like in `session_data`: CBOR (RFC 8949), to and from PostgreSQL's binary
+//! jsonb.
+//!
+//! A key-wise session is a map with text keys in jsonb's order, so that equal documents have equal
+//! bytes. An opaque session is a byte string. Numbers keep every digit: an integer is a CBOR
+//! integer or, beyond 64 bits, a bignum; a numeric with digits after the point is a decimal
+//! fraction, whose exponent keeps the trailing zeros (1.50 is `4([-2, 150])`).
+//!
+//! There is no tree in between: jsonb is read straight into the CBOR serializer, and CBOR straight
+//! into jsonb's layout. Nothing here needs a server, and no bytes whatever make it panic or reserve
+//! memory that the input does not justify.
+
+mod build;
+mod decode;
+mod head;
+mod jsonb;
+mod layout;
+mod map;
+mod number;
+mod numeric;
+#[cfg(test)]
+mod tests;
+
+pub use map::Map;
+
+use serde::ser::Serialize;
+use std::cell::Cell;
+use std::fmt;
+
+/// The most nested containers, the document itself included.
+///
+/// `serde_cbor` reads 127 levels, and a decimal with a bignum mantissa takes three: tag, array,
+/// tag.
+pub const MAX_DEPTH: usize = 120;
+
+/// The stored bytes are not what this codec writes, or the document is too large for a jsonb (256
+/// MB).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damaged;
+
+impl fmt::Display for Damaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a stored session")
+    }
+}
+
+impl std::error::Error for Damaged {}
+
+impl From<serde_cbor::Error> for Damaged {
+    /// Drops the detail: it may quote what the session holds.
+    fn from(_: serde_cbor::Error) -> Self {
+        Damaged
+    }
+}
+
+/// Why a jsonb cannot be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EncodeError {
+    /// The document is an array or a scalar.
+    NotAnObject,
+    /// More than [`MAX_DEPTH`] nested containers.
+    TooDeep,
+    /// Text in another server encoding.
+    NotUtf8,
+    /// Not a jsonb as PostgreSQL writes it.
+    Malformed,
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAnObject => "not a JSON object",
+            Self::TooDeep => "nested too deeply",
+            Self::NotUtf8 => "text is not UTF-8",
+            Self::Malformed => "malformed jsonb",
+        })
+    }
+}
+
+impl std::error::Error for EncodeError {}
+
+/// What a stored session holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    /// Keys and values.
+    Map(Map<'a>),
+    /// The client's own serialization.
+    Opaque(&'a [u8]),
+}
+
+impl<'a> Content<'a> {
+    /// Tells the two kinds apart by the first few bytes, in constant time.
+    ///
+    /// # Errors
+    /// [`Damaged`] when it is neither, or when the length of an opaque payload is wrong.
+    pub fn parse(stored: &'a [u8]) -> Result<Self, Damaged> {
+        match head::read(stored) {
+            Some((head::MAP, count, body)) => Ok(Content::Map(Map::new(stored, count, body))),
+            Some((head::BYTES, length, payload)) if length == payload.len() as u64 => {
+                Ok(Content::Opaque(payload))
+            }
+            _ => Err(Damaged),
+        }
+    }
+}
+
+/// The bytes to store for a document. `jsonb` is its root container, without the varlena header.
+///
+/// # Errors
+/// [`EncodeError::NotAnObject`], [`EncodeError::TooDeep`] and, if PostgreSQL's bytes are not as
+/// expected, the others.
+pub fn encode_document(jsonb: &[u8]) -> Result<Vec<u8>, EncodeError> {
+    let failure = Cell::new(None);
+    let root = jsonb::Value::root(jsonb, 1, &failure)?;
+    if !root.is_object() {
+        return Err(EncodeError::NotAnObject);
+    }
+    encode(&root, jsonb.len(), &failure)
+}
+
+/// The bytes of any JSON value, to become one value of a map ([`Map::set`]): it may nest one level
+/// less than a document.
+///
+/// # Errors
+/// As [`encode_document`], other than [`EncodeError::NotAnObject`].
+pub fn encode_value(jsonb: &[u8]) -> Result<Vec<u8>, EncodeError> {
+    let failure = Cell::new(None);
+    let root = jsonb::Value::root(jsonb, 2, &failure)?;
+    encode(&root, jsonb.len(), &failure)
+}
+
+/// The bytes to store for a client's own serialization.
+pub fn encode_opaque(payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(payload.len() + 9);
+    head::write(&mut out, head::BYTES, payload.len() as u64);
+    out.extend_from_slice(payload);
+    out
+}
+
+fn encode(
+    value: &jsonb::Value<'_>,
+    jsonb_length: usize,
+    failure: &Cell<Option<EncodeError>>,
+) -> Result<Vec<u8>, EncodeError> {
+    // CBOR is the shorter of the two but for a few odd cases.
+    let mut out = Vec::with_capacity(jsonb_length);
+    match value.serialize(&mut serde_cbor::Serializer::new(&mut out)) {
+        Ok(()) => Ok(out),
+        Err(_) => Err(failure.get().unwrap_or(EncodeError::Malformed)),
+    }
+}
