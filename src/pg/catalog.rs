@@ -1,0 +1,75 @@
+//! Where the extension lives: found from the called function, never through `search_path`.
+
+use super::Caller;
+use core::ffi::CStr;
+use pgrx::{pg_guard, pg_sys};
+
+/// The place of a table: its quoted schema name, identity and owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// Schema name, quoted where SQL needs it.
+    pub schema: String,
+    /// The table.
+    pub table: pg_sys::Oid,
+    /// Whose rights its users act with.
+    pub owner: pg_sys::Oid,
+}
+
+/// Finds the table `name` in the schema of the function that was called.
+pub fn home_of(caller: Caller, name: &CStr) -> Option<Home> {
+    // SAFETY: look-ups in the system caches; each result is checked before use.
+    unsafe {
+        let namespace = pg_sys::get_func_namespace(caller.function());
+        let table = pg_sys::get_relname_relid(name.as_ptr(), namespace);
+        let schema = pg_sys::get_namespace_name(namespace);
+        if table == pg_sys::InvalidOid || schema.is_null() {
+            return None;
+        }
+        let relation = pg_sys::try_relation_open(table, pg_sys::AccessShareLock as i32);
+        if relation.is_null() {
+            return None;
+        }
+        let owner = (*(*relation).rd_rel).relowner;
+        pg_sys::relation_close(relation, pg_sys::AccessShareLock as i32);
+        let quoted = CStr::from_ptr(pg_sys::quote_identifier(schema));
+        Some(Home { schema: quoted.to_string_lossy().into_owned(), table, owner })
+    }
+}
+
+/// Takes note of catalog changes that other backends committed.
+pub fn accept_invalidations() {
+    // SAFETY: called inside a transaction, where the relation cache may be rebuilt.
+    unsafe { pg_sys::AcceptInvalidationMessages() };
+}
+
+static mut CHANGED: Option<fn(Option<pg_sys::Oid>)> = None;
+
+/// Has `changed` called when a relation (named, or `None` for any) or a schema may have changed.
+pub fn on_catalog_change(changed: fn(Option<pg_sys::Oid>)) {
+    // SAFETY: _PG_init runs once in a backend's only thread.
+    unsafe {
+        CHANGED = Some(changed);
+        pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::null());
+        pg_sys::CacheRegisterSyscacheCallback(
+            pg_sys::SysCacheIdentifier::NAMESPACEOID as i32,
+            Some(schema_changed),
+            pg_sys::Datum::null(),
+        );
+    }
+}
+
+#[pg_guard]
+extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
+    // SAFETY: CHANGED is written once, before this callback is registered.
+    if let Some(changed) = unsafe { CHANGED } {
+        changed((relation != pg_sys::InvalidOid).then_some(relation));
+    }
+}
+
+#[pg_guard]
+extern "C-unwind" fn schema_changed(_arg: pg_sys::Datum, _cache: i32, _hash: u32) {
+    // SAFETY: CHANGED is written once, before this callback is registered.
+    if let Some(changed) = unsafe { CHANGED } {
+        changed(None);
+    }
+}

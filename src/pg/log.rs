@@ -1,0 +1,38 @@
+//! Keeps session ids out of the server log.
+//!
+//! PostgreSQL logs the statement that caused an error. Drivers that interpolate parameters put the
+//! session id into that statement, so our own errors ask for it to be left out.
+
+use core::ffi::CStr;
+use pgrx::{pg_guard, pg_sys};
+
+/// The function name that marks an error as ours.
+pub const FUNCTION_NAME: &str = "session_store";
+const MARK: &CStr = c"session_store";
+
+static mut NEXT: pg_sys::emit_log_hook_type = None;
+
+/// Installs the log hook; called once, when the library is loaded.
+pub fn hide_statements_of_our_errors() {
+    // SAFETY: _PG_init runs once in a backend's only thread.
+    unsafe {
+        NEXT = pg_sys::emit_log_hook;
+        pg_sys::emit_log_hook = Some(hide_statement);
+    }
+}
+
+#[pg_guard]
+extern "C-unwind" fn hide_statement(error: *mut pg_sys::ErrorData) {
+    // SAFETY: PostgreSQL passes a valid report; its function name is NULL or a C string.
+    unsafe {
+        let report = &mut *error;
+        if !report.funcname.is_null() && CStr::from_ptr(report.funcname) == MARK {
+            report.hide_stmt = true;
+            // The context of dynamic SQL quotes the statement too.
+            report.hide_ctx = true;
+        }
+        if let Some(next) = NEXT {
+            next(error);
+        }
+    }
+}

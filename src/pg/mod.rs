@@ -1,0 +1,25 @@
+//! The boundary to PostgreSQL's C API, and the only place with `unsafe` code.
+//!
+//! Everything here is small, knows nothing of sessions, and gives the rest of the crate safe calls
+//! whose resources (identity, SPI connection, plans) are released on every way out.
+
+#![allow(unsafe_code)]
+
+mod catalog;
+mod identity;
+mod log;
+mod settings;
+mod spi;
+mod types;
+mod xact;
+
+pub use catalog::{Home, accept_invalidations, home_of, on_catalog_change};
+pub use identity::with_rights_of;
+pub use log::{FUNCTION_NAME, hide_statements_of_our_errors};
+pub use settings::{reserve_prefix, set_for_session};
+pub use spi::{Access, Plan, Row, Rows, Value, connect};
+pub use types::{Caller, Jsonb, JsonbBuf, random_bytes};
+pub use xact::{
+    XactEvent, clock, current_subtransaction, has_written, in_subtransaction, is_read_only,
+    on_transaction_event, statement_start, try_lock_for_write,
+};

@@ -1,0 +1,206 @@
+//! Kept plans, run one statement a call.
+//!
+//! pgrx's own SPI client assigns a transaction id even to a SELECT that follows no write, and
+//! copies arguments and results through the heap; this one does neither.
+
+use crate::lifetime::Timestamp;
+use core::ffi::c_char;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use pgrx::{IntoDatum, pg_sys};
+use std::ffi::CString;
+
+/// More than any statement of ours takes.
+const MAX_ARGS: usize = 16;
+
+/// Whether a statement only looks, with the caller's snapshot, or sees and makes changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Sees what the calling statement sees; assigns no transaction id.
+    ReadOnly,
+    /// Takes a fresh snapshot, which includes what this transaction wrote before.
+    ReadWrite,
+}
+
+/// A statement's argument.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    /// `bytea`
+    Bytes(&'a [u8]),
+    /// `bigint`
+    Int8(i64),
+    /// `integer`
+    Int4(i32),
+    /// `timestamptz`
+    Time(Timestamp),
+    /// NULL of whatever type
+    Null,
+}
+
+impl Value<'_> {
+    /// The datum; bytes are copied to the current memory context, which is SPI's own.
+    fn datum(self) -> Option<pg_sys::Datum> {
+        match self {
+            Value::Bytes(bytes) => bytes.into_datum(),
+            Value::Int8(value) => value.into_datum(),
+            Value::Int4(value) => value.into_datum(),
+            Value::Time(Timestamp(value)) => value.into_datum(),
+            Value::Null => None,
+        }
+    }
+}
+
+/// A plan that outlives the transaction; freed when dropped.
+pub struct Plan(NonNull<pg_sys::_SPI_plan>);
+
+impl Drop for Plan {
+    fn drop(&mut self) {
+        // SAFETY: the plan was kept by SPI_keepplan and is freed once.
+        unsafe { pg_sys::SPI_freeplan(self.0.as_ptr()) };
+    }
+}
+
+/// A connection to the SPI manager.
+pub struct Connection(());
+
+/// Connects, runs `work`, and disconnects.
+pub fn connect<R>(work: impl FnOnce(&Connection) -> R) -> R {
+    // SAFETY: paired with SPI_finish in Drop; an error in between is cleaned up by the abort.
+    unsafe { pg_sys::SPI_connect() };
+    let connection = Connection(());
+    work(&connection)
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // After an error a connection opened below ours may still stand above it on SPI's stack,
+        // and SPI_finish would close that one: leave it all to the abort.
+        if !std::thread::panicking() {
+            // SAFETY: the matching SPI_connect is in `connect`.
+            unsafe { pg_sys::SPI_finish() };
+        }
+    }
+}
+
+impl Connection {
+    /// Plans `sql` once for all calls to come, whatever `plan_cache_mode` says.
+    pub fn prepare(&self, sql: &str, types: &[pg_sys::Oid]) -> Plan {
+        let sql = CString::new(sql).expect("a statement has no NUL byte");
+        let mut types = types.to_vec();
+        // SAFETY: `types` lives through the call; SPI copies it and the text.
+        let plan = unsafe {
+            pg_sys::SPI_prepare_cursor(
+                sql.as_ptr(),
+                types.len() as i32,
+                types.as_mut_ptr(),
+                pg_sys::CURSOR_OPT_GENERIC_PLAN as i32,
+            )
+        };
+        let plan = NonNull::new(plan).expect("a statement of ours is valid");
+        // SAFETY: `plan` was just made by SPI_prepare_cursor.
+        let kept = unsafe { pg_sys::SPI_keepplan(plan.as_ptr()) };
+        assert_eq!(kept, 0, "SPI_keepplan");
+        Plan(plan)
+    }
+
+    /// Runs a plan to its end.
+    pub fn execute<'a>(
+        &self,
+        plan: &Plan,
+        args: impl IntoIterator<Item = Value<'a>>,
+        access: Access,
+    ) -> Rows<'_> {
+        let mut values = [pg_sys::Datum::null(); MAX_ARGS];
+        let mut nulls = [b' ' as c_char; MAX_ARGS];
+        for (index, arg) in args.into_iter().enumerate() {
+            match arg.datum() {
+                Some(datum) => values[index] = datum,
+                None => nulls[index] = b'n' as c_char,
+            }
+        }
+        let read_only = access == Access::ReadOnly;
+        // SAFETY: both arrays hold at least as many entries as the plan has parameters.
+        let (status, table, processed) = unsafe {
+            let status = pg_sys::SPI_execute_plan(
+                plan.0.as_ptr(),
+                values.as_mut_ptr(),
+                nulls.as_ptr(),
+                read_only,
+                0,
+            );
+            (status, pg_sys::SPI_tuptable, pg_sys::SPI_processed)
+        };
+        assert!(status >= 0, "SPI_execute_plan returned {status}");
+        Rows { table: NonNull::new(table), processed, connection: PhantomData }
+    }
+}
+
+/// What a statement returned; valid while the connection is.
+pub struct Rows<'c> {
+    table: Option<NonNull<pg_sys::SPITupleTable>>,
+    processed: u64,
+    connection: PhantomData<&'c Connection>,
+}
+
+impl<'c> Rows<'c> {
+    /// Rows returned or changed.
+    pub fn count(&self) -> u64 {
+        self.processed
+    }
+
+    /// The first row returned.
+    pub fn first(&self) -> Option<Row<'c>> {
+        let table = self.table.filter(|_| self.processed > 0)?;
+        // SAFETY: a non-empty tuple table has a first tuple, alive until SPI_finish.
+        let (tuple, descriptor) = unsafe { (*table.as_ref().vals, table.as_ref().tupdesc) };
+        Some(Row { tuple, descriptor, connection: PhantomData })
+    }
+}
+
+/// One row of a result; columns count from 1.
+#[derive(Clone, Copy)]
+pub struct Row<'c> {
+    tuple: pg_sys::HeapTuple,
+    descriptor: pg_sys::TupleDesc,
+    connection: PhantomData<&'c Connection>,
+}
+
+impl<'c> Row<'c> {
+    fn datum(&self, column: i32) -> Option<pg_sys::Datum> {
+        let mut is_null = false;
+        // SAFETY: tuple and descriptor are of one result and alive while 'c is.
+        let datum =
+            unsafe { pg_sys::SPI_getbinval(self.tuple, self.descriptor, column, &mut is_null) };
+        (!is_null).then_some(datum)
+    }
+
+    /// A `bigint`
+    pub fn int8(&self, column: i32) -> Option<i64> {
+        self.datum(column).map(|datum| datum.value() as i64)
+    }
+
+    /// An `integer`
+    pub fn int4(&self, column: i32) -> Option<i32> {
+        self.datum(column).map(|datum| datum.value() as i32)
+    }
+
+    /// A `boolean`
+    pub fn boolean(&self, column: i32) -> Option<bool> {
+        self.datum(column).map(|datum| datum.value() as u8 != 0)
+    }
+
+    /// A `timestamptz`
+    pub fn time(&self, column: i32) -> Option<Timestamp> {
+        self.int8(column).map(Timestamp)
+    }
+
+    /// The content of a `bytea` or `text`, detoasted.
+    pub fn bytes(&self, column: i32) -> Option<&'c [u8]> {
+        let datum = self.datum(column)?;
+        // SAFETY: the column is a varlena; what detoasting allocates lives in SPI's context.
+        unsafe {
+            let varlena = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
+            Some(pgrx::varlena::varlena_to_byte_slice(varlena))
+        }
+    }
+}

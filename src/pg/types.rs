@@ -1,0 +1,106 @@
+//! Arguments and results that pgrx has no form of its own for.
+//!
+//! pgrx's `JsonB` goes through text and loses the digits of numbers; these pass PostgreSQL's binary
+//! form through, for the codec to read and write.
+
+use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
+use pgrx::datum::Datum;
+use pgrx::pgrx_sql_entity_graph::metadata::{
+    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
+};
+use pgrx::{IntoDatum, pg_sys};
+
+/// A `jsonb` argument: the root container's bytes, without the varlena header.
+#[derive(Clone, Copy)]
+pub struct Jsonb<'a>(pub &'a [u8]);
+
+/// A `jsonb` result: the root container's bytes.
+pub struct JsonbBuf(pub Vec<u8>);
+
+/// The call itself: a virtual argument that says which function was called.
+#[derive(Clone, Copy)]
+pub struct Caller(pg_sys::FunctionCallInfo);
+
+impl Caller {
+    /// The called function.
+    pub fn function(self) -> pg_sys::Oid {
+        // SAFETY: PostgreSQL passes a valid call with look-up information to every SQL function.
+        unsafe { (*(*self.0).flinfo).fn_oid }
+    }
+}
+
+// SAFETY: the argument is a jsonb, by its SQL type below; a detoasted copy lives in the memory
+// context of the call, which outlives 'fcx.
+unsafe impl<'fcx> ArgAbi<'fcx> for Jsonb<'fcx> {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: as above; a bytea and a jsonb are both plain varlenas.
+        Jsonb(unsafe { <&'fcx [u8]>::unbox_arg_unchecked(arg) })
+    }
+}
+
+// SAFETY: takes the call itself, no SQL argument.
+unsafe impl<'fcx> ArgAbi<'fcx> for Caller {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: as for the type that is wrapped.
+        Caller(unsafe { pg_sys::FunctionCallInfo::unbox_arg_unchecked(arg) })
+    }
+
+    fn is_virtual_arg() -> bool {
+        true
+    }
+}
+
+impl IntoDatum for JsonbBuf {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        self.0.as_slice().into_datum()
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::JSONBOID
+    }
+}
+
+// SAFETY: returns the datum of a jsonb, allocated in the context of the call.
+unsafe impl BoxRet for JsonbBuf {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+        match self.into_datum() {
+            // SAFETY: the datum matches the declared SQL type.
+            Some(datum) => unsafe { fcinfo.return_raw_datum(datum) },
+            None => fcinfo.return_null(),
+        }
+    }
+}
+
+// SAFETY: the SQL type is jsonb.
+unsafe impl SqlTranslatable for Jsonb<'_> {
+    const TYPE_IDENT: &'static str = "session_store::pg::Jsonb";
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
+        Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
+}
+
+// SAFETY: the SQL type is jsonb.
+unsafe impl SqlTranslatable for JsonbBuf {
+    const TYPE_IDENT: &'static str = "session_store::pg::JsonbBuf";
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
+        Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
+}
+
+// SAFETY: has no form in SQL.
+unsafe impl SqlTranslatable for Caller {
+    const TYPE_IDENT: &'static str = "session_store::pg::Caller";
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::Skip);
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::Skip));
+}
+
+/// Bytes from the server's strong random source, or `None` when it has failed.
+pub fn random_bytes() -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    // SAFETY: writes exactly as many bytes as there are.
+    let filled = unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), bytes.len()) };
+    filled.then_some(bytes)
+}

@@ -1,0 +1,129 @@
+//! The transaction: its clock, its state, its events.
+
+use crate::lifetime::Timestamp;
+use pgrx::{PgTryBuilder, pg_guard, pg_sys};
+use std::panic::AssertUnwindSafe;
+
+/// The start of the client's statement.
+pub fn statement_start() -> Timestamp {
+    // SAFETY: reads a variable of the backend.
+    Timestamp(unsafe { pg_sys::GetCurrentStatementStartTimestamp() })
+}
+
+/// The time of day now.
+pub fn clock() -> Timestamp {
+    // SAFETY: asks the operating system.
+    Timestamp(unsafe { pg_sys::GetCurrentTimestamp() })
+}
+
+/// Whether this transaction cannot write: it was declared so, or the server is a standby.
+pub fn is_read_only() -> bool {
+    // SAFETY: reads variables of the backend and of shared memory.
+    unsafe { pg_sys::XactReadOnly || pg_sys::RecoveryInProgress() }
+}
+
+/// Whether this transaction may have written something.
+pub fn has_written() -> bool {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId }
+}
+
+/// The innermost subtransaction's number.
+pub fn current_subtransaction() -> pg_sys::SubTransactionId {
+    // SAFETY: called inside a transaction.
+    unsafe { pg_sys::GetCurrentSubTransactionId() }
+}
+
+/// Locks the table for writing rows unless that would have to wait; kept to the transaction's end.
+pub fn try_lock_for_write(table: pg_sys::Oid) -> bool {
+    // SAFETY: any oid may be locked; a dropped table's is found to be gone later.
+    unsafe { pg_sys::ConditionalLockRelationOid(table, pg_sys::RowExclusiveLock as i32) }
+}
+
+/// Runs `work` in a subtransaction; an error undoes it and goes no further.
+pub fn in_subtransaction(work: impl FnOnce()) {
+    // SAFETY: PL/pgSQL's pattern for blocks with an exception clause (`exec_stmt_block`): begin,
+    // release or roll back, then restore memory context and resource owner.
+    unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        pg_sys::BeginInternalSubTransaction(core::ptr::null());
+        pg_sys::MemoryContextSwitchTo(context);
+        PgTryBuilder::new(AssertUnwindSafe(|| {
+            work();
+            pg_sys::ReleaseCurrentSubTransaction();
+        }))
+        .catch_others(|_| {
+            pg_sys::MemoryContextSwitchTo(context);
+            pg_sys::RollbackAndReleaseCurrentSubTransaction();
+        })
+        .execute();
+        pg_sys::MemoryContextSwitchTo(context);
+        pg_sys::CurrentResourceOwner = owner;
+    }
+}
+
+/// What happens to a transaction, as far as anyone here needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XactEvent {
+    /// About to commit: writing is still possible.
+    PreCommit,
+    /// Prepared for two-phase commit, committed or rolled back.
+    End,
+    /// A subtransaction became part of its parent.
+    SubCommit {
+        /// The subtransaction
+        sub: pg_sys::SubTransactionId,
+        /// What it is now part of
+        parent: pg_sys::SubTransactionId,
+    },
+    /// A subtransaction was rolled back.
+    SubAbort {
+        /// The subtransaction
+        sub: pg_sys::SubTransactionId,
+    },
+}
+
+static mut HANDLER: Option<fn(XactEvent)> = None;
+
+/// Has `handler` called for every event of every transaction of this backend.
+pub fn on_transaction_event(handler: fn(XactEvent)) {
+    // SAFETY: _PG_init runs once in a backend's only thread.
+    unsafe {
+        HANDLER = Some(handler);
+        pg_sys::RegisterXactCallback(Some(xact_event), core::ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(subxact_event), core::ptr::null_mut());
+    }
+}
+
+fn handle(event: XactEvent) {
+    // SAFETY: HANDLER is written once, before the callbacks are registered.
+    if let Some(handler) = unsafe { HANDLER } {
+        handler(event);
+    }
+}
+
+#[pg_guard]
+extern "C-unwind" fn xact_event(event: pg_sys::XactEvent::Type, _arg: *mut core::ffi::c_void) {
+    use pg_sys::XactEvent::*;
+    match event {
+        XACT_EVENT_PRE_COMMIT => handle(XactEvent::PreCommit),
+        XACT_EVENT_COMMIT | XACT_EVENT_ABORT | XACT_EVENT_PREPARE => handle(XactEvent::End),
+        _ => {}
+    }
+}
+
+#[pg_guard]
+extern "C-unwind" fn subxact_event(
+    event: pg_sys::SubXactEvent::Type,
+    sub: pg_sys::SubTransactionId,
+    parent: pg_sys::SubTransactionId,
+    _arg: *mut core::ffi::c_void,
+) {
+    use pg_sys::SubXactEvent::*;
+    match event {
+        SUBXACT_EVENT_COMMIT_SUB => handle(XactEvent::SubCommit { sub, parent }),
+        SUBXACT_EVENT_ABORT_SUB => handle(XactEvent::SubAbort { sub }),
+        _ => {}
+    }
+}
