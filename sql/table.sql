@@ -1,0 +1,53 @@
+-- The table, before the functions that use it.
+
+DO $$
+BEGIN
+    IF pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.<>) 'UTF8' THEN
+        RAISE EXCEPTION 'extension session_store needs a database in encoding UTF8'
+            USING ERRCODE = 'feature_not_supported',
+                DETAIL = pg_catalog.format('This database has encoding %s.', pg_catalog.getdatabaseencoding()),
+                HINT = 'Session data is JSON, which is UTF-8. Create a database with ENCODING ''UTF8'' TEMPLATE template0.';
+    END IF;
+    IF pg_catalog.to_regclass('@extschema@.session') IS NOT NULL THEN
+        RAISE EXCEPTION 'relation "session" already exists in schema @extschema@'
+            USING ERRCODE = 'duplicate_table',
+                HINT = 'Give the extension a schema of its own: CREATE SCHEMA web; CREATE EXTENSION session_store SCHEMA web;';
+    END IF;
+END
+$$;
+
+-- Fixed-width columns first: no padding between them.
+CREATE TABLE @extschema@.session (
+    session_expiry timestamptz NOT NULL,
+    created_at timestamptz NOT NULL,
+    version bigint NOT NULL,
+    deadline timestamptz,
+    lifetime integer NOT NULL CHECK (lifetime >= 0),
+    session_key bytea NOT NULL CHECK (pg_catalog.octet_length(session_key) = 32),
+    session_data bytea NOT NULL,
+    principal text,
+    CONSTRAINT session_key PRIMARY KEY (session_key)
+)
+WITH (
+    -- Room on each page for the new version of a row: an update within an expiry step is HOT.
+    fillfactor = 90,
+    -- Sessions churn: vacuum after a twentieth of them changed rather than a fifth.
+    autovacuum_vacuum_scale_factor = 0.05,
+    autovacuum_analyze_scale_factor = 0.05
+);
+
+CREATE INDEX session_expiry ON @extschema@.session (session_expiry);
+CREATE INDEX session_principal ON @extschema@.session (principal) WHERE principal IS NOT NULL;
+
+COMMENT ON TABLE @extschema@.session IS 'web sessions; written by the functions of extension session_store';
+COMMENT ON COLUMN @extschema@.session.session_key IS 'SHA-256 of the session id, which itself is not stored';
+COMMENT ON COLUMN @extschema@.session.session_data IS 'CBOR: a map of keys and values, or a byte string holding an opaque payload';
+COMMENT ON COLUMN @extschema@.session.session_expiry IS 'when the session expires';
+COMMENT ON COLUMN @extschema@.session.created_at IS 'when the session was created';
+COMMENT ON COLUMN @extschema@.session.version IS 'grows with every change of session_data';
+COMMENT ON COLUMN @extschema@.session.lifetime IS 'idle lifetime in seconds, 0 for no idle limit';
+COMMENT ON COLUMN @extschema@.session.deadline IS 'absolute end, if any';
+COMMENT ON COLUMN @extschema@.session.principal IS 'whom the session belongs to, if the application said so';
+
+REVOKE ALL ON TABLE @extschema@.session FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.session', '');

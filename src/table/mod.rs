@@ -1,0 +1,225 @@
+//! The table: where it is, and every statement that reads or writes it.
+//!
+//! Statements run with the table owner's rights, so that an application role needs none. Plans are
+//! kept for the life of the connection; they and what is known of the table are looked up again
+//! only after PostgreSQL has said that something may have changed.
+
+mod session;
+mod slide;
+mod statements;
+
+pub use session::{Session, is_live};
+pub use slide::init as init_sliding;
+
+use crate::error::{Error, Result};
+use crate::id::SessionKey;
+use crate::lifetime::{Limits, Terms, Timestamp};
+use crate::pg::{self, Access, Caller, Home, Plan, Rows, Value};
+use pgrx::{PgSqlErrorCode, PgTryBuilder};
+use session::optional;
+use statements::Statement;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+
+const NAME: &core::ffi::CStr = c"session";
+
+thread_local! {
+    static OPENED: RefCell<Option<Rc<Table>>> = const { RefCell::new(None) };
+    /// Whether `OPENED` still describes the catalog.
+    static IS_CURRENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has the table looked up again after a change of the catalog that concerns it.
+pub fn init() {
+    pg::on_catalog_change(|relation| {
+        let concerns_us = OPENED.with(|opened| {
+            // While it is borrowed it is being replaced, so look again afterwards.
+            let Ok(opened) = opened.try_borrow() else { return true };
+            let ours = opened.as_ref().map(|table| table.home.table);
+            relation.is_none() || ours == relation
+        });
+        if concerns_us {
+            IS_CURRENT.set(false);
+        }
+    });
+}
+
+/// How to read a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// As the calling statement sees it.
+    AsOfStatement,
+    /// As it is now (under `REPEATABLE READ`: with this transaction's own changes).
+    Fresh,
+    /// As it is when every other writer is done, and keep others from changing it.
+    Locked,
+}
+
+/// The extension's table in the current database.
+pub struct Table {
+    home: Home,
+    plans: [OnceCell<Plan>; statements::COUNT],
+}
+
+impl Table {
+    /// The table in the schema of the function that was called.
+    pub fn open(caller: Caller) -> Result<Rc<Table>> {
+        pg::accept_invalidations();
+        let opened = OPENED.with_borrow(Clone::clone);
+        if IS_CURRENT.get()
+            && let Some(table) = opened
+        {
+            return Ok(table);
+        }
+        // Set first: a change during the look-up must not go unnoticed.
+        IS_CURRENT.set(true);
+        let home = pg::home_of(caller, NAME).ok_or(Error::NoTable)?;
+        // PostgreSQL itself keeps plans in step with the table; only a new name makes them useless.
+        let table = match opened.filter(|table| table.home == home) {
+            Some(table) => table,
+            None => Rc::new(Table { home, plans: [const { OnceCell::new() }; statements::COUNT] }),
+        };
+        OPENED.set(Some(table.clone()));
+        Ok(table)
+    }
+
+    fn run<'a, R>(
+        &self,
+        statement: Statement,
+        args: impl IntoIterator<Item = Value<'a>>,
+        access: Access,
+        read: impl FnOnce(Rows<'_>) -> R,
+    ) -> R {
+        pg::with_rights_of(self.home.owner, || {
+            pg::connect(|spi| {
+                let plan = self.plans[statement as usize].get_or_init(|| {
+                    spi.prepare(&statement.text(&self.home.schema), &statement.types())
+                });
+                read(spi.execute(plan, args, access))
+            })
+        })
+    }
+
+    /// Runs a statement that changes rows; how many it changed.
+    fn write<'a>(&self, statement: Statement, args: impl IntoIterator<Item = Value<'a>>) -> u64 {
+        self.run(statement, args, Access::ReadWrite, |rows| rows.count())
+    }
+
+    /// Reads a session, expired or not.
+    pub fn find(&self, key: &SessionKey, look: Look) -> Option<Session> {
+        let (statement, access) = match look {
+            Look::Locked => (Statement::Lock, Access::ReadWrite),
+            Look::AsOfStatement if !pg::has_written() => (Statement::Find, Access::ReadOnly),
+            // What this transaction wrote is there for it at once, also within one statement.
+            Look::AsOfStatement | Look::Fresh => (Statement::Find, Access::ReadWrite),
+        };
+        let args = [Value::Bytes(key.as_bytes())];
+        let mut session =
+            self.run(statement, args, access, |rows| rows.first().and_then(Session::read))?;
+        if let Some(expiry) = slide::pending_expiry(key, session.state()) {
+            session.expiry = session.expiry.max(expiry);
+        }
+        Some(session)
+    }
+
+    /// Keeps a session that was used alive, at the transaction's commit.
+    pub fn slide(
+        self: &Rc<Self>,
+        key: &SessionKey,
+        session: &mut Session,
+        now: Timestamp,
+        limits: Limits,
+    ) {
+        let expiry = session.slid_expiry(now, limits);
+        if expiry > session.expiry && !pg::is_read_only() {
+            session.expiry = expiry;
+            slide::remember(self, key, session.state(), expiry);
+        }
+    }
+
+    /// Replaces content, expiry and terms. False if the row is no longer as it was read.
+    pub fn save(&self, key: &SessionKey, read: &Session, new: &Session) -> bool {
+        let expiry_and_terms = [
+            Value::Time(new.expiry),
+            Value::Int4(new.terms.lifetime.seconds()),
+            optional(new.terms.deadline),
+        ];
+        let args = read.state().as_read(key).into_iter().chain(expiry_and_terms);
+        if new.data == read.data {
+            return self.write(Statement::Extend, args) > 0;
+        }
+        let content = [Value::Bytes(&new.data), Value::Int8(new.version)];
+        self.write(Statement::Save, args.chain(content)) > 0
+    }
+
+    /// Gives the session another key. False if the row is no longer as it was read.
+    ///
+    /// Fails with [`Error::SessionExists`] if the new key is taken meanwhile.
+    pub fn rename(
+        &self,
+        key: &SessionKey,
+        read: &Session,
+        new_key: &SessionKey,
+        expiry: Timestamp,
+    ) -> Result<bool> {
+        let changes = [Value::Time(expiry), Value::Bytes(new_key.as_bytes())];
+        let args = read.state().as_read(key).into_iter().chain(changes);
+        PgTryBuilder::new(AssertUnwindSafe(|| Ok(self.write(Statement::Rename, args) > 0)))
+            // The caller raises this again as its own error, so nothing is swallowed.
+            .catch_when(PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION, |_| Err(Error::SessionExists))
+            .execute()
+    }
+
+    /// Adds a session created at `now`; its version, or `None` if a live one has the key.
+    pub fn insert(
+        &self,
+        key: &SessionKey,
+        data: &[u8],
+        terms: Terms,
+        now: Timestamp,
+        limits: Limits,
+    ) -> Option<i64> {
+        let args = [
+            Value::Bytes(key.as_bytes()),
+            Value::Bytes(data),
+            Value::Time(terms.expiry(now, now, limits)),
+            Value::Time(now),
+            Value::Int8(now.unix_micros()),
+            Value::Int4(terms.lifetime.seconds()),
+            optional(terms.deadline),
+            Value::Time(now),
+            Value::Time(now.before(limits.absolute_lifetime)),
+        ];
+        self.run(Statement::Insert, args, Access::ReadWrite, |rows| rows.first()?.int8(1))
+    }
+
+    /// Removes a session; its expiry and creation time, if there was a row.
+    pub fn delete(&self, key: &SessionKey) -> Option<(Timestamp, Timestamp)> {
+        let args = [Value::Bytes(key.as_bytes())];
+        self.run(Statement::Delete, args, Access::ReadWrite, |rows| {
+            let row = rows.first()?;
+            Some((row.time(1)?, row.time(2)?))
+        })
+    }
+
+    /// Removes what an expired session left under this key.
+    pub fn delete_expired(&self, key: &SessionKey, now: Timestamp, limits: Limits) {
+        let created_by = now.before(limits.absolute_lifetime);
+        let args = [Value::Bytes(key.as_bytes()), Value::Time(now), Value::Time(created_by)];
+        self.write(Statement::DeleteExpired, args);
+    }
+
+    /// Counts live sessions.
+    pub fn count(&self, now: Timestamp, limits: Limits) -> i64 {
+        let args = [Value::Time(now), Value::Time(now.before(limits.absolute_lifetime))];
+        let count = |rows: Rows<'_>| rows.first()?.int8(1);
+        self.run(Statement::Count, args, Access::ReadWrite, count).unwrap_or_default()
+    }
+
+    /// Removes up to `max_rows` sessions that expired by `now`; how many.
+    pub fn collect(&self, now: Timestamp, max_rows: Option<i64>) -> u64 {
+        let limit = max_rows.map_or(Value::Null, Value::Int8);
+        self.write(Statement::Collect, [Value::Time(now), limit])
+    }
+}

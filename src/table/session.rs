@@ -1,0 +1,90 @@
+//! A session as the table holds it.
+
+use crate::id::SessionKey;
+use crate::lifetime::{Lifetime, Limits, Terms, Timestamp, absolute_end};
+use crate::pg::{self, Value};
+
+/// One row of the table, expired or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The content, as the codec writes it.
+    pub data: Vec<u8>,
+    /// When it expires, with what this transaction is about to add at commit.
+    pub expiry: Timestamp,
+    /// When it expires as far as the table says.
+    pub stored_expiry: Timestamp,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Grows with every change of the content.
+    pub version: i64,
+    /// Idle lifetime and deadline.
+    pub terms: Terms,
+    /// Whom the session belongs to, if the application said so.
+    pub principal: Option<String>,
+    /// Whether another transaction has changed or locked the row since, or has tried to.
+    pub contended: bool,
+}
+
+impl Session {
+    /// Reads a row of `Statement::Find`. `None` if a column that is never NULL is.
+    pub fn read(row: pg::Row<'_>) -> Option<Self> {
+        let principal = row.bytes(7).map(|text| String::from_utf8_lossy(text).into_owned());
+        let expiry = row.time(2)?;
+        Some(Self {
+            data: row.bytes(1)?.to_vec(),
+            expiry,
+            stored_expiry: expiry,
+            created_at: row.time(3)?,
+            version: row.int8(4)?,
+            terms: Terms { lifetime: Lifetime::from_seconds(row.int4(5)?)?, deadline: row.time(6) },
+            principal,
+            contended: row.boolean(8)?,
+        })
+    }
+
+    /// Whether the session is there for a client whose clock says `now`.
+    pub fn is_live(&self, now: Timestamp, limits: Limits) -> bool {
+        is_live(self.expiry, self.created_at, now, limits)
+    }
+
+    /// The expiry after a use at `now`, which never shortens the promised one.
+    pub fn slid_expiry(&self, now: Timestamp, limits: Limits) -> Timestamp {
+        self.expiry.max(self.terms.expiry(now, self.created_at, limits))
+    }
+
+    /// What identifies this state of the row.
+    pub(super) fn state(&self) -> State {
+        State { version: self.version, expiry: self.stored_expiry, terms: self.terms }
+    }
+}
+
+/// A state of a row: while it holds, nothing that a write depends on has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct State {
+    version: i64,
+    expiry: Timestamp,
+    terms: Terms,
+}
+
+impl State {
+    /// The first five parameters of the statements that insist on it.
+    pub fn as_read<'a>(&self, key: &'a SessionKey) -> [Value<'a>; 5] {
+        [
+            Value::Bytes(key.as_bytes()),
+            Value::Int8(self.version),
+            Value::Time(self.expiry),
+            Value::Int4(self.terms.lifetime.seconds()),
+            optional(self.terms.deadline),
+        ]
+    }
+}
+
+/// Whether a session with these dates is there for a client whose clock says `now`.
+pub fn is_live(expiry: Timestamp, created_at: Timestamp, now: Timestamp, limits: Limits) -> bool {
+    expiry > now && absolute_end(created_at, limits.absolute_lifetime) > now
+}
+
+/// A nullable `timestamptz` parameter.
+pub(super) fn optional(time: Option<Timestamp>) -> Value<'static> {
+    time.map_or(Value::Null, Value::Time)
+}

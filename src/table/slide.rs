@@ -1,0 +1,103 @@
+//! Sliding: keeping a session alive because it was read.
+//!
+//! A read must cost nobody anything, so it only remembers that the expiry should move. The row is
+//! written just before commit, when its lock is held for an instant, and only if nobody else has
+//! it: never waiting, never failing, at any isolation level. Rolling back forgets it.
+
+use super::Table;
+use super::session::State;
+use super::statements::Statement;
+use crate::id::SessionKey;
+use crate::lifetime::Timestamp;
+use crate::pg::{self, Value, XactEvent};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// More sessions than one request uses. A transaction that reads through all of them, a report for
+/// instance, slides the first ones only and stays within bounded memory.
+const MOST: usize = 1_000;
+
+struct Slide {
+    state: State,
+    expiry: Timestamp,
+    subtransaction: u32,
+}
+
+struct Pending {
+    table: Option<Rc<Table>>,
+    slides: Option<HashMap<SessionKey, Slide>>,
+}
+
+thread_local! {
+    static PENDING: RefCell<Pending> = const { RefCell::new(Pending { table: None, slides: None }) };
+}
+
+/// Follows transactions; called once, when the library is loaded.
+pub fn init() {
+    pg::on_transaction_event(|event| {
+        if PENDING.with_borrow(|pending| pending.slides.is_none()) {
+            return;
+        }
+        match event {
+            XactEvent::PreCommit => apply(),
+            XactEvent::End => drop(take()),
+            XactEvent::SubCommit { sub, parent } => change(|slides| {
+                let of_sub = slides.values_mut().filter(|slide| slide.subtransaction == sub);
+                of_sub.for_each(|slide| slide.subtransaction = parent);
+            }),
+            XactEvent::SubAbort { sub } => {
+                change(|slides| slides.retain(|_, slide| slide.subtransaction != sub));
+            }
+        }
+    });
+}
+
+/// Remembers to move the expiry of a session from what was read to `expiry`.
+pub fn remember(table: &Rc<Table>, key: &SessionKey, state: State, expiry: Timestamp) {
+    let subtransaction = pg::current_subtransaction();
+    PENDING.with_borrow_mut(|pending| {
+        pending.table.get_or_insert_with(|| table.clone());
+        let slides = pending.slides.get_or_insert_default();
+        let is_full = slides.len() >= MOST;
+        match slides.get_mut(key) {
+            // What was remembered outside a subtransaction outlives its rollback.
+            Some(slide) if slide.state == state => slide.expiry = expiry,
+            None if is_full => {}
+            _ => drop(slides.insert(*key, Slide { state, expiry, subtransaction })),
+        }
+    });
+}
+
+/// The expiry that this transaction will give at commit to a session in this state.
+pub fn pending_expiry(key: &SessionKey, state: State) -> Option<Timestamp> {
+    PENDING.with_borrow(|pending| {
+        let slide = pending.slides.as_ref()?.get(key)?;
+        (slide.state == state).then_some(slide.expiry)
+    })
+}
+
+fn change(change: impl FnOnce(&mut HashMap<SessionKey, Slide>)) {
+    PENDING.with_borrow_mut(|pending| pending.slides.as_mut().map(change));
+}
+
+fn take() -> Option<(Rc<Table>, HashMap<SessionKey, Slide>)> {
+    PENDING.with_borrow_mut(|pending| pending.table.take().zip(pending.slides.take()))
+}
+
+fn apply() {
+    let Some((table, slides)) = take() else { return };
+    if pg::is_read_only() || slides.is_empty() {
+        return;
+    }
+    // An error here, were it only a full disk, must not take the application's transaction along.
+    pg::in_subtransaction(|| {
+        if !pg::try_lock_for_write(table.home.table) {
+            return;
+        }
+        for (key, slide) in slides {
+            let expiry = [Value::Time(slide.expiry)];
+            table.write(Statement::Slide, slide.state.as_read(&key).into_iter().chain(expiry));
+        }
+    });
+}

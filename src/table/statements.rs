@@ -1,0 +1,127 @@
+//! Every statement that touches the table.
+//!
+//! Names and operators are schema-qualified throughout: the statements run with the owner's rights
+//! under whatever `search_path` the caller has.
+
+use pgrx::pg_sys::{self, BYTEAOID, INT4OID, INT8OID, TIMESTAMPTZOID};
+
+/// A statement, kept as a plan.
+#[derive(Clone, Copy, Debug)]
+pub enum Statement {
+    /// Read a session.
+    Find,
+    /// Read a session and lock it.
+    Lock,
+    /// Replace content and expiry, if the row is as it was read.
+    Save,
+    /// Replace expiry and terms, if the row is as it was read.
+    Extend,
+    /// Replace the expiry, if the row is as it was read and nobody has it locked.
+    Slide,
+    /// Replace the key, if the row is as it was read.
+    Rename,
+    /// Add a session, or replace an expired one of the same id.
+    Insert,
+    /// Remove a session.
+    Delete,
+    /// Remove a session if it has expired.
+    DeleteExpired,
+    /// Count live sessions.
+    Count,
+    /// Remove expired sessions that nobody has locked.
+    Collect,
+}
+
+/// How many statements there are.
+pub const COUNT: usize = Statement::Collect as usize + 1;
+
+/// The columns of `Find` and `Lock`, in the order in which `Session` reads them.
+const COLUMNS: &str = "session_data, session_expiry, created_at, version, lifetime, deadline, \
+    principal, xmax OPERATOR(pg_catalog.<>) '0'::pg_catalog.xid";
+
+/// True while the row is as it was read: $1 key, $2 version, $3 expiry, $4 lifetime, $5 deadline.
+/// The version stands for the content; sliding and changed terms leave it alone.
+const AS_READ: &str = "session_key OPERATOR(pg_catalog.=) $1 \
+    AND version OPERATOR(pg_catalog.=) $2 \
+    AND session_expiry OPERATOR(pg_catalog.=) $3 \
+    AND lifetime OPERATOR(pg_catalog.=) $4 \
+    AND (deadline OPERATOR(pg_catalog.=) $5 OR deadline IS NULL AND $5 IS NULL)";
+
+const AS_READ_TYPES: [pg_sys::Oid; 5] =
+    [BYTEAOID, INT8OID, TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID];
+
+impl Statement {
+    /// The text, for a table in `schema` (quoted).
+    pub fn text(self, schema: &str) -> String {
+        let session = format!("{schema}.session");
+        match self {
+            Statement::Find => format!(
+                "SELECT {COLUMNS} FROM {session} WHERE session_key OPERATOR(pg_catalog.=) $1"
+            ),
+            Statement::Lock => format!("{} FOR NO KEY UPDATE", Statement::Find.text(schema)),
+            Statement::Save => format!(
+                "UPDATE {session} SET session_expiry = $6, lifetime = $7, deadline = $8, \
+                 session_data = $9, version = $10 WHERE {AS_READ}"
+            ),
+            Statement::Extend => format!(
+                "UPDATE {session} SET session_expiry = $6, lifetime = $7, deadline = $8 \
+                 WHERE {AS_READ}"
+            ),
+            Statement::Slide => format!(
+                "UPDATE {session} SET session_expiry = $6 WHERE ctid OPERATOR(pg_catalog.=) \
+                 (SELECT ctid FROM {session} WHERE {AS_READ} FOR NO KEY UPDATE SKIP LOCKED)"
+            ),
+            Statement::Rename => format!(
+                "UPDATE {session} SET session_expiry = $6, session_key = $7 WHERE {AS_READ}"
+            ),
+            Statement::Insert => format!(
+                "INSERT INTO {session} AS old (session_key, session_data, session_expiry, \
+                 created_at, version, lifetime, deadline) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+                 ON CONFLICT ON CONSTRAINT session_key DO UPDATE SET \
+                 session_data = EXCLUDED.session_data, session_expiry = EXCLUDED.session_expiry, \
+                 created_at = EXCLUDED.created_at, lifetime = EXCLUDED.lifetime, \
+                 deadline = EXCLUDED.deadline, principal = NULL, \
+                 version = GREATEST(EXCLUDED.version, old.version OPERATOR(pg_catalog.+) 1) \
+                 WHERE old.session_expiry OPERATOR(pg_catalog.<=) $8 \
+                 OR old.created_at OPERATOR(pg_catalog.<=) $9 RETURNING version"
+            ),
+            Statement::Delete => format!(
+                "DELETE FROM {session} WHERE session_key OPERATOR(pg_catalog.=) $1 \
+                 RETURNING session_expiry, created_at"
+            ),
+            Statement::DeleteExpired => format!(
+                "DELETE FROM {session} WHERE session_key OPERATOR(pg_catalog.=) $1 \
+                 AND (session_expiry OPERATOR(pg_catalog.<=) $2 \
+                 OR created_at OPERATOR(pg_catalog.<=) $3)"
+            ),
+            Statement::Count => format!(
+                "SELECT pg_catalog.count(*) FROM {session} WHERE session_expiry \
+                 OPERATOR(pg_catalog.>) $1 AND created_at OPERATOR(pg_catalog.>) $2"
+            ),
+            Statement::Collect => format!(
+                "DELETE FROM {session} WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(\
+                 SELECT ctid FROM {session} WHERE session_expiry OPERATOR(pg_catalog.<=) $1 \
+                 ORDER BY session_expiry LIMIT $2 FOR UPDATE SKIP LOCKED))"
+            ),
+        }
+    }
+
+    /// The types of the parameters.
+    pub fn types(self) -> Vec<pg_sys::Oid> {
+        const TIME: pg_sys::Oid = TIMESTAMPTZOID;
+        let changes: &[pg_sys::Oid] = match self {
+            Statement::Find | Statement::Lock | Statement::Delete => return vec![BYTEAOID],
+            Statement::Insert => {
+                return vec![BYTEAOID, BYTEAOID, TIME, TIME, INT8OID, INT4OID, TIME, TIME, TIME];
+            }
+            Statement::DeleteExpired => return vec![BYTEAOID, TIME, TIME],
+            Statement::Count => return vec![TIME, TIME],
+            Statement::Collect => return vec![TIME, INT8OID],
+            Statement::Save => &[TIME, INT4OID, TIME, BYTEAOID, INT8OID],
+            Statement::Extend => &[TIME, INT4OID, TIME],
+            Statement::Slide => &[TIME],
+            Statement::Rename => &[TIME, BYTEAOID],
+        };
+        [&AS_READ_TYPES, changes].concat()
+    }
+}
