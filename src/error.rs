@@ -1,0 +1,172 @@
+//! Everything that can go wrong, and how a client hears of it.
+//!
+//! No message holds a session id or a session value.
+
+use crate::{codec, pg};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgSqlErrorCode, PgSqlErrorCode::*};
+use std::borrow::Cow;
+
+/// A refused call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// An argument that may not be NULL is.
+    Null(&'static str),
+    /// The text is not a session id.
+    InvalidSid,
+    /// The interval is negative or beyond 68 years.
+    InvalidLifetime(&'static str),
+    /// A limit on rows is negative.
+    NegativeRows,
+    /// Session data must be a JSON object.
+    NotAnObject(&'static str),
+    /// The document nests deeper than the codec writes.
+    TooDeep,
+    /// The `jsonb` is not in PostgreSQL's form.
+    MalformedJsonb,
+    /// The stored form would exceed `session_store.max_size`.
+    TooLarge {
+        /// Bytes to be stored
+        size: usize,
+        /// Bytes allowed
+        limit: usize,
+    },
+    /// There is no live session with this id.
+    NoSession,
+    /// The id is taken by a live session.
+    SessionExists,
+    /// A session cannot be regenerated to its own id.
+    SameId,
+    /// The session holds an opaque payload.
+    Opaque,
+    /// The stored bytes cannot be read.
+    Damaged,
+    /// The transaction cannot write.
+    ReadOnly,
+    /// The extension's table is not where its functions are.
+    NoTable,
+    /// The server's random source failed.
+    NoEntropy,
+    /// Others were faster again and again, or a trigger undid the write.
+    Contention,
+}
+
+impl Error {
+    fn report(self) -> (PgSqlErrorCode, Cow<'static, str>, Cow<'static, str>) {
+        use Error::*;
+        let (code, message, hint): (_, Cow<'static, str>, Cow<'static, str>) = match self {
+            Null(argument) => (
+                ERRCODE_NULL_VALUE_NOT_ALLOWED,
+                format!("{argument} must not be null").into(),
+                "Pass a value; only arguments with a default accept NULL.".into(),
+            ),
+            InvalidSid => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "invalid session id".into(),
+                "A session id is 1 to 256 bytes of printable ASCII. session_start() and session_new_id() make one.".into(),
+            ),
+            InvalidLifetime(argument) => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("{argument} is out of range").into(),
+                "Pass an interval from '0' (no idle limit) to '68 years'.".into(),
+            ),
+            NegativeRows => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "max_rows must not be negative".into(),
+                "Pass NULL to collect every expired session.".into(),
+            ),
+            NotAnObject(argument) => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("{argument} must be a JSON object").into(),
+                "Session data maps keys to values, such as {\"cart\": []}. For the bytes of a serializer use the _raw functions.".into(),
+            ),
+            TooDeep => (
+                ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                "session data is nested too deeply".into(),
+                format!("Arrays and objects may nest {} levels deep.", codec::MAX_DEPTH).into(),
+            ),
+            MalformedJsonb => (
+                ERRCODE_DATA_CORRUPTED,
+                "the jsonb value is malformed".into(),
+                "It was made by something other than PostgreSQL's jsonb functions.".into(),
+            ),
+            TooLarge { size, limit } => (
+                ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                "session data is too large".into(),
+                format!("It would take {size} bytes, and session_store.max_size is {limit}. Keep bulky data in a table of its own, with its key in the session.").into(),
+            ),
+            NoSession => (
+                ERRCODE_NO_DATA_FOUND,
+                "there is no live session with this id".into(),
+                "It was destroyed, has expired or never was. Begin one with session_start().".into(),
+            ),
+            SessionExists => (
+                ERRCODE_UNIQUE_VIOLATION,
+                "a live session with this id exists".into(),
+                "Let the server choose the id by leaving it out.".into(),
+            ),
+            SameId => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "the new session id is the old one".into(),
+                "Leave the new id out to have one generated.".into(),
+            ),
+            Opaque => (
+                ERRCODE_WRONG_OBJECT_TYPE,
+                "the session holds an opaque payload, not keys and values".into(),
+                "Read it with session_load() and save it with session_release_raw().".into(),
+            ),
+            Damaged => (
+                ERRCODE_DATA_CORRUPTED,
+                "the stored data of this session cannot be read".into(),
+                "It can still be replaced with session_release() or session_put(), or destroyed with session_destroy().".into(),
+            ),
+            ReadOnly => (
+                ERRCODE_READ_ONLY_SQL_TRANSACTION,
+                "cannot change sessions in a read-only transaction".into(),
+                "Reading works here. Run this call in a read-write transaction on the primary server.".into(),
+            ),
+            NoTable => (
+                ERRCODE_UNDEFINED_TABLE,
+                "the table \"session\" of extension session_store is missing".into(),
+                "Restore it, or run DROP EXTENSION session_store and CREATE EXTENSION session_store.".into(),
+            ),
+            NoEntropy => (
+                ERRCODE_INTERNAL_ERROR,
+                "could not generate a random session id".into(),
+                "The server's random source failed; see the server log.".into(),
+            ),
+            Contention => (
+                ERRCODE_T_R_SERIALIZATION_FAILURE,
+                "could not change the session because of concurrent changes".into(),
+                "Retry the transaction. If it fails again, look for triggers on the session table.".into(),
+            ),
+        };
+        (code, message, hint)
+    }
+}
+
+impl From<codec::EncodeError> for Error {
+    fn from(error: codec::EncodeError) -> Self {
+        match error {
+            codec::EncodeError::NotAnObject => Error::NotAnObject("data"),
+            codec::EncodeError::TooDeep => Error::TooDeep,
+            codec::EncodeError::NotUtf8 | codec::EncodeError::Malformed => Error::MalformedJsonb,
+        }
+    }
+}
+
+impl From<codec::Damaged> for Error {
+    fn from(_: codec::Damaged) -> Self {
+        Error::Damaged
+    }
+}
+
+impl From<Error> for ErrorReport {
+    fn from(error: Error) -> Self {
+        let (code, message, hint) = error.report();
+        ErrorReport::new(code, message, pg::FUNCTION_NAME).set_hint(hint)
+    }
+}
+
+/// The result of a call.
+pub type Result<T> = std::result::Result<T, Error>;
