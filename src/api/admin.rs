@@ -1,0 +1,29 @@
+//! For the owner: counting, collecting, looking in.
+
+use super::jsonb_of;
+use crate::error::Error;
+use crate::pg::{Caller, JsonbBuf};
+use crate::store::Store;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+/// How many sessions are live.
+#[pg_extern]
+fn session_all(caller: Caller) -> Result<i64, ErrorReport> {
+    Ok(Store::open(caller)?.count())
+}
+
+/// Removes expired sessions, at most `max_rows`; how many.
+#[pg_extern]
+fn session_gc(max_rows: default!(Option<i64>, "NULL"), caller: Caller) -> Result<i64, ErrorReport> {
+    if max_rows.is_some_and(|rows| rows < 0) {
+        return Err(Error::NegativeRows.into());
+    }
+    Ok(Store::open_for_writing(caller)?.collect(max_rows))
+}
+
+/// What `session_data` holds, NULL if it is opaque or damaged.
+#[pg_extern(immutable, parallel_safe)]
+fn session_decode(session_data: Option<&[u8]>) -> Option<JsonbBuf> {
+    session_data.and_then(|stored| jsonb_of(stored).ok().flatten())
+}

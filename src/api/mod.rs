@@ -1,0 +1,62 @@
+//! The SQL functions: parse the arguments, call the store, map the result.
+//!
+//! One file a family, as in the reference. No function is STRICT: a NULL that means nothing is an
+//! error rather than a silent NULL.
+
+mod admin;
+mod manager;
+mod provider;
+mod raw;
+mod store;
+
+use crate::codec::{self, Content};
+use crate::error::{Error, Result};
+use crate::id::SessionId;
+use crate::lifetime::{Lifetime, Timestamp};
+use crate::pg::{Jsonb, JsonbBuf};
+use crate::store::NewTerms;
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+
+/// An argument that may not be NULL.
+fn required<T>(argument: Option<T>, name: &'static str) -> Result<T> {
+    argument.ok_or(Error::Null(name))
+}
+
+fn session_id<'a>(sid: Option<&'a str>) -> Result<SessionId<'a>> {
+    SessionId::parse(required(sid, "sid")?).ok_or(Error::InvalidSid)
+}
+
+/// The stored form of a `jsonb` argument that must be an object.
+fn document(jsonb: Option<Jsonb<'_>>, name: &'static str) -> Result<Vec<u8>> {
+    codec::encode_document(required(jsonb, name)?.0).map_err(|error| match error {
+        codec::EncodeError::NotAnObject => Error::NotAnObject(name),
+        other => other.into(),
+    })
+}
+
+fn lifetime_of(interval: Interval, name: &'static str) -> Result<Lifetime> {
+    Lifetime::from_interval(interval.months(), interval.days(), interval.micros())
+        .ok_or(Error::InvalidLifetime(name))
+}
+
+fn new_terms(
+    lifetime: Option<Interval>,
+    deadline: Option<TimestampWithTimeZone>,
+) -> Result<NewTerms> {
+    Ok(NewTerms {
+        lifetime: lifetime.map(|interval| lifetime_of(interval, "lifetime")).transpose()?,
+        deadline: deadline.map(|time| Timestamp(time.into())),
+    })
+}
+
+fn timestamptz(time: Timestamp) -> Option<TimestampWithTimeZone> {
+    TimestampWithTimeZone::try_from(time.0).ok()
+}
+
+/// The content as `jsonb`, or `None` if it is opaque.
+fn jsonb_of(stored: &[u8]) -> Result<Option<JsonbBuf>> {
+    match Content::parse(stored)? {
+        Content::Map(map) => Ok(Some(JsonbBuf(map.to_jsonb()?))),
+        Content::Opaque(_) => Ok(None),
+    }
+}

@@ -1,0 +1,134 @@
+//! The session store: values by key, and the whole map.
+
+use super::{document, new_terms, required, session_id};
+use crate::codec::{self, Content};
+use crate::error::Error;
+use crate::pg::{Caller, Jsonb, JsonbBuf};
+use crate::store::{Change, Store, map_of};
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+/// JSON's null, which a NULL value is stored as (RFC 8949, section 3.3).
+const JSON_NULL: &[u8] = &[0xf6];
+
+/// All values of a session, NULL if there is none.
+#[pg_extern]
+fn session_get(sid: Option<&str>, caller: Caller) -> Result<Option<JsonbBuf>, ErrorReport> {
+    let id = session_id(sid)?;
+    let Some(session) = Store::open(caller)?.read(id) else { return Ok(None) };
+    Ok(Some(JsonbBuf(map_of(&session)?.to_jsonb().map_err(Error::from)?)))
+}
+
+/// One value of a session, NULL if the session or the key is absent.
+#[pg_extern(name = "session_get")]
+fn session_get_key(
+    sid: Option<&str>,
+    key: Option<&str>,
+    caller: Caller,
+) -> Result<Option<JsonbBuf>, ErrorReport> {
+    let id = session_id(sid)?;
+    let key = required(key, "key")?;
+    let Some(session) = Store::open(caller)?.read(id) else { return Ok(None) };
+    let value = map_of(&session)?.get(key).map_err(Error::from)?;
+    Ok(value.map(|value| value.to_jsonb().map(JsonbBuf)).transpose().map_err(Error::from)?)
+}
+
+/// Sets one key; the session's version.
+#[pg_extern]
+fn session_set(
+    sid: Option<&str>,
+    key: Option<&str>,
+    value: Option<Jsonb<'_>>,
+    caller: Caller,
+) -> Result<i64, ErrorReport> {
+    let id = session_id(sid)?;
+    let key = required(key, "key")?;
+    let value = match value {
+        Some(Jsonb(jsonb)) => codec::encode_value(jsonb).map_err(Error::from)?,
+        None => JSON_NULL.to_vec(),
+    };
+    let store = Store::open_for_writing(caller)?;
+    Ok(store.edit(id, |map| Ok(Some(map.set(key, &value)?)))?)
+}
+
+/// Sets the keys of `patch` and drops those of `remove`, at once; the session's version.
+#[pg_extern]
+fn session_merge(
+    sid: Option<&str>,
+    patch: Option<Jsonb<'_>>,
+    remove: default!(Option<Array<'_, &str>>, "NULL"),
+    caller: Caller,
+) -> Result<i64, ErrorReport> {
+    let id = session_id(sid)?;
+    let patch = document(patch, "patch")?;
+    let Content::Map(patch) = Content::parse(&patch).map_err(Error::from)? else {
+        return Err(Error::NotAnObject("patch").into());
+    };
+    let remove = remove.iter().flat_map(|keys| keys.iter()).collect::<Option<Vec<_>>>();
+    let remove = remove.ok_or(Error::Null("remove"))?;
+    let store = Store::open_for_writing(caller)?;
+    Ok(store.edit(id, |map| Ok(Some(map.merge(&patch, &remove)?)))?)
+}
+
+/// Drops one key; whether it was there.
+#[pg_extern]
+fn session_delete(
+    sid: Option<&str>,
+    key: Option<&str>,
+    caller: Caller,
+) -> Result<bool, ErrorReport> {
+    let id = session_id(sid)?;
+    let key = required(key, "key")?;
+    let store = Store::open_for_writing(caller)?;
+    let was_there = std::cell::Cell::new(false);
+    store.edit(id, |map| {
+        let without = map.remove(key)?;
+        was_there.set(without.is_some());
+        Ok(without)
+    })?;
+    Ok(was_there.get())
+}
+
+/// Drops all keys; the session's version.
+#[pg_extern]
+fn session_flush(sid: Option<&str>, caller: Caller) -> Result<i64, ErrorReport> {
+    let id = session_id(sid)?;
+    let store = Store::open_for_writing(caller)?;
+    let flushed = store.change(id, |session| {
+        let data = Some(codec::Map::empty().stored().to_vec());
+        Ok(Some(Change { data, terms: session.terms }))
+    })?;
+    Ok(flushed.ok_or(Error::NoSession)?.version)
+}
+
+/// Saves the whole map; the version, NULL if the session is gone or no longer at `version`.
+#[pg_extern]
+fn session_release(
+    sid: Option<&str>,
+    data: Option<Jsonb<'_>>,
+    version: default!(Option<i64>, "NULL"),
+    lifetime: default!(Option<Interval>, "NULL"),
+    deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
+    caller: Caller,
+) -> Result<Option<i64>, ErrorReport> {
+    let id = session_id(sid)?;
+    let data = document(data, "data")?;
+    let terms = new_terms(lifetime, deadline)?;
+    Ok(Store::open_for_writing(caller)?.release(id, &data, version, terms)?)
+}
+
+/// Creates or replaces a session; the version.
+#[pg_extern]
+fn session_put(
+    sid: Option<&str>,
+    data: Option<Jsonb<'_>>,
+    lifetime: default!(Option<Interval>, "NULL"),
+    deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
+    caller: Caller,
+) -> Result<i64, ErrorReport> {
+    let id = session_id(sid)?;
+    let data = document(data, "data")?;
+    let terms = new_terms(lifetime, deadline)?;
+    Ok(Store::open_for_writing(caller)?.put(id, &data, terms)?)
+}
