@@ -50,7 +50,10 @@ pub fn in_subtransaction(work: impl FnOnce()) {
         pg_sys::BeginInternalSubTransaction(core::ptr::null());
         pg_sys::MemoryContextSwitchTo(context);
         PgTryBuilder::new(AssertUnwindSafe(|| {
+            // At commit no statement is running any more, and SPI insists on an outer snapshot.
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
             work();
+            pg_sys::PopActiveSnapshot();
             pg_sys::ReleaseCurrentSubTransaction();
         }))
         .catch_others(|_| {

@@ -35,9 +35,11 @@ pub enum Statement {
 /// How many statements there are.
 pub const COUNT: usize = Statement::Collect as usize + 1;
 
-/// The columns of `Find` and `Lock`, in the order in which `Session` reads them.
+/// The columns of `Find` and `Lock`, in the order in which `Session` reads them. An `xmax` other
+/// than the row's own `xmin`, which a writer that locked the row before leaves, is another's.
 const COLUMNS: &str = "session_data, session_expiry, created_at, version, lifetime, deadline, \
-    principal, xmax OPERATOR(pg_catalog.<>) '0'::pg_catalog.xid";
+    principal, xmax OPERATOR(pg_catalog.<>) '0'::pg_catalog.xid \
+    AND xmax OPERATOR(pg_catalog.<>) xmin";
 
 /// True while the row is as it was read: $1 key, $2 version, $3 expiry, $4 lifetime, $5 deadline.
 /// The version stands for the content; sliding and changed terms leave it alone.
