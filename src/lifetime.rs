@@ -6,7 +6,7 @@
 //! one step leave the stored expiry, and with it the row and its index entries, untouched.
 
 /// A `timestamptz`: microseconds since 2000-01-01 00:00 UTC, with PostgreSQL's two infinities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
@@ -43,7 +43,7 @@ const DAY: i64 = 86_400 * MICROS;
 pub const MAX_SECONDS: i32 = 2_145_916_800;
 
 /// An idle lifetime in whole seconds; zero is no idle limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lifetime(i32);
 
 impl Lifetime {
@@ -79,7 +79,7 @@ impl Lifetime {
 }
 
 /// What a session was promised: how long it may idle, and an end that no activity moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Terms {
     /// The idle lifetime.
     pub lifetime: Lifetime,

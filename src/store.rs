@@ -138,11 +138,26 @@ impl Store {
         self.insert(key, data, terms)?.ok_or(Error::SessionExists)
     }
 
-    /// Adds a session; its version, or `None` if the key is taken.
+    /// Adds a session; its version, or `None` if a live one has the key.
     fn insert(&self, key: &SessionKey, data: &[u8], terms: NewTerms) -> Result<Option<i64>> {
         refuse_if_read_only()?;
         refuse_if_too_large(data.len(), 0)?;
-        Ok(self.table.insert(key, data, terms.for_new(), pg::clock(), self.limits))
+        let mut new = Session::begin(data.to_vec(), terms.for_new(), pg::clock(), self.limits);
+        for _ in 0..ATTEMPTS {
+            if self.table.insert(key, &new) {
+                return Ok(Some(new.version));
+            }
+            // Somebody has the key: a live session, or an expired one that awaits collection.
+            let Some(other) = self.table.find(key, Look::Fresh) else { continue };
+            if other.is_live(self.now, self.limits) {
+                return Ok(None);
+            }
+            new.version = new.version.max(other.version + 1);
+            if self.table.replace(key, &other, &new) {
+                return Ok(Some(new.version));
+            }
+        }
+        Err(Error::Contention)
     }
 
     /// Changes a live session as `decide` says after seeing it; `None` if there is none, or if

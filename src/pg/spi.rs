@@ -119,6 +119,7 @@ impl Connection {
             }
         }
         let read_only = access == Access::ReadOnly;
+        let _index_only = WithoutSequentialScans::begin();
         // SAFETY: both arrays hold at least as many entries as the plan has parameters.
         let (status, table, processed) = unsafe {
             let status = pg_sys::SPI_execute_plan(
@@ -132,6 +133,30 @@ impl Connection {
         };
         assert!(status >= 0, "SPI_execute_plan returned {status}");
         Rows { table: NonNull::new(table), processed, connection: PhantomData }
+    }
+}
+
+/// Keeps the planner from sequential scans: a kept plan made while the table was small would read
+/// all of it when it has grown. Set as variables, for `SET LOCAL` would cost as much as a look-up.
+struct WithoutSequentialScans {
+    before: bool,
+}
+
+impl WithoutSequentialScans {
+    fn begin() -> Self {
+        // SAFETY: the backend's only thread reads and writes it; Drop puts it back.
+        unsafe {
+            let before = pg_sys::enable_seqscan;
+            pg_sys::enable_seqscan = false;
+            Self { before }
+        }
+    }
+}
+
+impl Drop for WithoutSequentialScans {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { pg_sys::enable_seqscan = self.before };
     }
 }
 

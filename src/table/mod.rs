@@ -13,10 +13,9 @@ pub use slide::init as init_sliding;
 
 use crate::error::{Error, Result};
 use crate::id::SessionKey;
-use crate::lifetime::{Limits, Terms, Timestamp};
+use crate::lifetime::{Limits, Timestamp};
 use crate::pg::{self, Access, Caller, Home, Plan, Rows, Value};
 use pgrx::{PgSqlErrorCode, PgTryBuilder};
-use session::optional;
 use statements::Statement;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::AssertUnwindSafe;
@@ -140,17 +139,11 @@ impl Table {
 
     /// Replaces content, expiry and terms. False if the row is no longer as it was read.
     pub fn save(&self, key: &SessionKey, read: &Session, new: &Session) -> bool {
-        let expiry_and_terms = [
-            Value::Time(new.expiry),
-            Value::Int4(new.terms.lifetime.seconds()),
-            optional(new.terms.deadline),
-        ];
-        let args = read.state().as_read(key).into_iter().chain(expiry_and_terms);
+        let args = read.state().as_read(key).into_iter().chain(new.expiry_and_terms());
         if new.data == read.data {
             return self.write(Statement::Extend, args) > 0;
         }
-        let content = [Value::Bytes(&new.data), Value::Int8(new.version)];
-        self.write(Statement::Save, args.chain(content)) > 0
+        self.write(Statement::Save, args.chain(new.content())) > 0
     }
 
     /// Gives the session another key. False if the row is no longer as it was read.
@@ -171,27 +164,18 @@ impl Table {
             .execute()
     }
 
-    /// Adds a session created at `now`; its version, or `None` if a live one has the key.
-    pub fn insert(
-        &self,
-        key: &SessionKey,
-        data: &[u8],
-        terms: Terms,
-        now: Timestamp,
-        limits: Limits,
-    ) -> Option<i64> {
-        let args = [
-            Value::Bytes(key.as_bytes()),
-            Value::Bytes(data),
-            Value::Time(terms.expiry(now, now, limits)),
-            Value::Time(now),
-            Value::Int8(now.unix_micros()),
-            Value::Int4(terms.lifetime.seconds()),
-            optional(terms.deadline),
-            Value::Time(now),
-            Value::Time(now.before(limits.absolute_lifetime)),
-        ];
-        self.run(Statement::Insert, args, Access::ReadWrite, |rows| rows.first()?.int8(1))
+    /// Adds a session. False if there is a row with this key, live or expired.
+    pub fn insert(&self, key: &SessionKey, new: &Session) -> bool {
+        let args = [Value::Bytes(key.as_bytes())].into_iter().chain(new.expiry_and_terms());
+        let created_at = [Value::Time(new.created_at)];
+        self.write(Statement::Insert, args.chain(new.content()).chain(created_at)) > 0
+    }
+
+    /// Puts a new session where an expired one was. False if the row is no longer as it was read.
+    pub fn replace(&self, key: &SessionKey, expired: &Session, new: &Session) -> bool {
+        let args = expired.state().as_read(key).into_iter().chain(new.expiry_and_terms());
+        let created_at = [Value::Time(new.created_at)];
+        self.write(Statement::Replace, args.chain(new.content()).chain(created_at)) > 0
     }
 
     /// Removes a session; its expiry and creation time, if there was a row.

@@ -42,6 +42,23 @@ impl Session {
         })
     }
 
+    /// A session that begins at `now`.
+    pub fn begin(data: Vec<u8>, terms: Terms, now: Timestamp, limits: Limits) -> Self {
+        let expiry = terms.expiry(now, now, limits);
+        Self {
+            data,
+            expiry,
+            stored_expiry: expiry,
+            created_at: now,
+            // Microseconds, so that a session begun anew never repeats a version; below 2^53, so
+            // that every client can hold it.
+            version: now.unix_micros(),
+            terms,
+            principal: None,
+            contended: false,
+        }
+    }
+
     /// Whether the session is there for a client whose clock says `now`.
     pub fn is_live(&self, now: Timestamp, limits: Limits) -> bool {
         is_live(self.expiry, self.created_at, now, limits)
@@ -52,6 +69,17 @@ impl Session {
         self.expiry.max(self.terms.expiry(now, self.created_at, limits))
     }
 
+    /// The parameters that set expiry, lifetime and deadline.
+    pub(super) fn expiry_and_terms(&self) -> [Value<'static>; 3] {
+        let lifetime = Value::Int4(self.terms.lifetime.seconds());
+        [Value::Time(self.expiry), lifetime, optional(self.terms.deadline)]
+    }
+
+    /// The parameters that set data and version.
+    pub(super) fn content(&self) -> [Value<'_>; 2] {
+        [Value::Bytes(&self.data), Value::Int8(self.version)]
+    }
+
     /// What identifies this state of the row.
     pub(super) fn state(&self) -> State {
         State { version: self.version, expiry: self.stored_expiry, terms: self.terms }
@@ -59,7 +87,7 @@ impl Session {
 }
 
 /// A state of a row: while it holds, nothing that a write depends on has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct State {
     version: i64,
     expiry: Timestamp,
@@ -85,6 +113,6 @@ pub fn is_live(expiry: Timestamp, created_at: Timestamp, now: Timestamp, limits:
 }
 
 /// A nullable `timestamptz` parameter.
-pub(super) fn optional(time: Option<Timestamp>) -> Value<'static> {
+fn optional(time: Option<Timestamp>) -> Value<'static> {
     time.map_or(Value::Null, Value::Time)
 }

@@ -19,14 +19,16 @@ use std::rc::Rc;
 const MOST: usize = 1_000;
 
 struct Slide {
-    state: State,
     expiry: Timestamp,
     subtransaction: u32,
 }
 
+/// By session and by what was read of it: a state from before a savepoint stays for its rollback.
+type Slides = HashMap<(SessionKey, State), Slide>;
+
 struct Pending {
     table: Option<Rc<Table>>,
-    slides: Option<HashMap<SessionKey, Slide>>,
+    slides: Option<Slides>,
 }
 
 thread_local! {
@@ -60,11 +62,11 @@ pub fn remember(table: &Rc<Table>, key: &SessionKey, state: State, expiry: Times
         pending.table.get_or_insert_with(|| table.clone());
         let slides = pending.slides.get_or_insert_default();
         let is_full = slides.len() >= MOST;
-        match slides.get_mut(key) {
+        match slides.get_mut(&(*key, state)) {
             // What was remembered outside a subtransaction outlives its rollback.
-            Some(slide) if slide.state == state => slide.expiry = expiry,
+            Some(slide) => slide.expiry = expiry,
             None if is_full => {}
-            _ => drop(slides.insert(*key, Slide { state, expiry, subtransaction })),
+            None => drop(slides.insert((*key, state), Slide { expiry, subtransaction })),
         }
     });
 }
@@ -72,16 +74,16 @@ pub fn remember(table: &Rc<Table>, key: &SessionKey, state: State, expiry: Times
 /// The expiry that this transaction will give at commit to a session in this state.
 pub fn pending_expiry(key: &SessionKey, state: State) -> Option<Timestamp> {
     PENDING.with_borrow(|pending| {
-        let slide = pending.slides.as_ref()?.get(key)?;
-        (slide.state == state).then_some(slide.expiry)
+        let slide = pending.slides.as_ref()?.get(&(*key, state))?;
+        Some(slide.expiry)
     })
 }
 
-fn change(change: impl FnOnce(&mut HashMap<SessionKey, Slide>)) {
+fn change(change: impl FnOnce(&mut Slides)) {
     PENDING.with_borrow_mut(|pending| pending.slides.as_mut().map(change));
 }
 
-fn take() -> Option<(Rc<Table>, HashMap<SessionKey, Slide>)> {
+fn take() -> Option<(Rc<Table>, Slides)> {
     PENDING.with_borrow_mut(|pending| pending.table.take().zip(pending.slides.take()))
 }
 
@@ -95,9 +97,9 @@ fn apply() {
         if !pg::try_lock_for_write(table.home.table) {
             return;
         }
-        for (key, slide) in slides {
+        for ((key, state), slide) in slides {
             let expiry = [Value::Time(slide.expiry)];
-            table.write(Statement::Slide, slide.state.as_read(&key).into_iter().chain(expiry));
+            table.write(Statement::Slide, state.as_read(&key).into_iter().chain(expiry));
         }
     });
 }

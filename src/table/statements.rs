@@ -20,8 +20,10 @@ pub enum Statement {
     Slide,
     /// Replace the key, if the row is as it was read.
     Rename,
-    /// Add a session, or replace an expired one of the same id.
+    /// Add a session unless the key is taken. Locks nothing that is there already.
     Insert,
+    /// Begin anew in an expired row, if it is as it was read.
+    Replace,
     /// Remove a session.
     Delete,
     /// Remove a session if it has expired.
@@ -77,15 +79,14 @@ impl Statement {
                 "UPDATE {session} SET session_expiry = $6, session_key = $7 WHERE {AS_READ}"
             ),
             Statement::Insert => format!(
-                "INSERT INTO {session} AS old (session_key, session_data, session_expiry, \
-                 created_at, version, lifetime, deadline) VALUES ($1, $2, $3, $4, $5, $6, $7) \
-                 ON CONFLICT ON CONSTRAINT session_key DO UPDATE SET \
-                 session_data = EXCLUDED.session_data, session_expiry = EXCLUDED.session_expiry, \
-                 created_at = EXCLUDED.created_at, lifetime = EXCLUDED.lifetime, \
-                 deadline = EXCLUDED.deadline, principal = NULL, \
-                 version = GREATEST(EXCLUDED.version, old.version OPERATOR(pg_catalog.+) 1) \
-                 WHERE old.session_expiry OPERATOR(pg_catalog.<=) $8 \
-                 OR old.created_at OPERATOR(pg_catalog.<=) $9 RETURNING version"
+                "INSERT INTO {session} (session_key, session_expiry, lifetime, deadline, \
+                 session_data, version, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+                 ON CONFLICT ON CONSTRAINT session_key DO NOTHING"
+            ),
+            Statement::Replace => format!(
+                "UPDATE {session} SET session_expiry = $6, lifetime = $7, deadline = $8, \
+                 session_data = $9, version = $10, created_at = $11, principal = NULL \
+                 WHERE {AS_READ}"
             ),
             Statement::Delete => format!(
                 "DELETE FROM {session} WHERE session_key OPERATOR(pg_catalog.=) $1 \
@@ -114,12 +115,13 @@ impl Statement {
         let changes: &[pg_sys::Oid] = match self {
             Statement::Find | Statement::Lock | Statement::Delete => return vec![BYTEAOID],
             Statement::Insert => {
-                return vec![BYTEAOID, BYTEAOID, TIME, TIME, INT8OID, INT4OID, TIME, TIME, TIME];
+                return vec![BYTEAOID, TIME, INT4OID, TIME, BYTEAOID, INT8OID, TIME];
             }
             Statement::DeleteExpired => return vec![BYTEAOID, TIME, TIME],
             Statement::Count => return vec![TIME, TIME],
             Statement::Collect => return vec![TIME, INT8OID],
             Statement::Save => &[TIME, INT4OID, TIME, BYTEAOID, INT8OID],
+            Statement::Replace => &[TIME, INT4OID, TIME, BYTEAOID, INT8OID, TIME],
             Statement::Extend => &[TIME, INT4OID, TIME],
             Statement::Slide => &[TIME],
             Statement::Rename => &[TIME, BYTEAOID],
