@@ -1,0 +1,293 @@
+"""Throwaway servers and databases.
+
+The programs are the private copy of PostgreSQL that ./pg_test.sh made; it also removes whatever a test leaves behind.
+"""
+
+import os
+import pwd
+import secrets
+import socket
+import subprocess
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+try:
+    PG_BIN = Path(os.environ["SESSION_STORE_PG_BIN"])
+    RUN = Path(os.environ["SESSION_STORE_RUN"])
+except KeyError:
+    pytest.exit("run the tests with ./pg_test.sh (arguments for pytest after --)", returncode=2)
+
+LONG = bool(os.environ.get("SESSION_STORE_LONG"))
+OWNER = "owner"  # superuser
+APP = "app"  # may log in, and has no privilege on anything of the extension
+EXTENDED = "extended"  # template database that has the extension
+THREADS = ThreadPoolExecutor(64)
+
+
+def clean_environment(**extra):
+    """The caller's environment without what would change the answers of the server or of psql."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "RUST_", "LC_"))}
+    return kept | {"LC_ALL": "C", "PGCLIENTENCODING": "UTF8"} | extra
+
+
+def program(name):
+    """A program of the server's own version; psql alone may be missing there."""
+    private = PG_BIN / name
+    return str(private) if private.exists() else name
+
+
+class Server:
+    """A cluster of its own in a directory of its own, listening on a Unix socket and on 127.0.0.1."""
+
+    DEFAULTS = {"fsync": "off", "listen_addresses": "127.0.0.1", "log_line_prefix": "%m [%p] %q%u@%d "}
+
+    def __init__(self, **settings):
+        self.directory = Path(tempfile.mkdtemp(prefix="server", dir=RUN))
+        self.data = self.directory / "data"
+        self.log = self.directory / "log"
+        self.password = secrets.token_hex(16)  # over TCP; other users of the machine can reach that port
+        self.port = None
+        self._as_server = {}
+        if os.geteuid() == 0:
+            user = pwd.getpwnam(os.environ.get("SESSION_STORE_SERVER_USER", "postgres"))
+            self._as_server = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+            os.chown(self.directory, user.pw_uid, user.pw_gid)
+        self._initdb()
+        self.configure(**self.DEFAULTS | {"unix_socket_directories": str(self.directory)} | settings)
+
+    def _initdb(self):
+        password = self.directory / "password"
+        password.write_text(self.password)
+        password.chmod(0o644)  # the directory is closed already
+        self.run(
+            "initdb", f"--username={OWNER}", "--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password}",
+            "--encoding=UTF8", "--locale=C", "--no-sync", "-D", self.data,
+        )  # fmt: skip
+
+    def run(self, name, *arguments, check=True, **options):
+        """Runs a program of PostgreSQL as the user who owns the server processes."""
+        command = [program(name), *map(str, arguments)]
+        options = {"cwd": self.directory, "env": clean_environment(), "capture_output": True, "text": True} | options
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, **self._as_server, **options)
+        if check and done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def configure(self, **settings):
+        """Adds to postgresql.conf; the last value of a setting wins. Takes effect with reload() or restart()."""
+        with open(self.data / "postgresql.conf", "a") as conf:
+            for name, value in settings.items():
+                quoted = str(value).replace("'", "''")
+                conf.write(f"{name.replace('__', '.')} = '{quoted}'\n")  # session_store__strict: no dots in keywords
+
+    def start(self):
+        for _ in range(3):  # somebody else may take the port in between
+            self.port = self.port or free_port()
+            # Not through pipes: the server would inherit them and keep them open.
+            started = self.run(
+                "pg_ctl", "start", "-w", "-s", "-D", self.data, "-l", self.log, "-o", f"-p {self.port}",
+                check=False, capture_output=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            if started.returncode == 0:
+                return self
+            self.port = None
+        raise RuntimeError("the server does not start:\n" + self.log_text())
+
+    def stop(self, mode="fast"):
+        self.run("pg_ctl", "stop", "-w", "-s", "-m", mode, "-D", self.data)
+
+    def restart(self, mode="fast"):
+        self.stop(mode)
+        self.start()
+
+    def crash(self):
+        """Ends every process at once, without a checkpoint: the next start() has to recover."""
+        self.stop("immediate")
+
+    def reload(self):
+        self.run("pg_ctl", "reload", "-s", "-D", self.data)
+
+    def promote(self):
+        self.run("pg_ctl", "promote", "-w", "-s", "-D", self.data)
+
+    def log_text(self, since=0):
+        """The server log from a position that len(log_text()) gave earlier."""
+        return self.log.read_text(errors="replace")[since:] if self.log.exists() else ""
+
+    def address(self, dbname="postgres", user=OWNER, tcp=False):
+        """Keyword arguments that psycopg, psycopg2 and, but for dbname, asyncpg understand."""
+        where = {"host": "127.0.0.1", "password": self.password} if tcp else {"host": str(self.directory)}
+        return where | {"port": self.port, "user": user, "dbname": dbname}
+
+    def uri(self, dbname="postgres", user=OWNER):
+        return f"postgresql://{user}:{self.password}@127.0.0.1:{self.port}/{dbname}"
+
+    def connect(self, dbname="postgres", user=OWNER, tcp=False, autocommit=True, **options):
+        return psycopg.connect(**self.address(dbname, user, tcp), autocommit=autocommit, **options)
+
+    def psql(self, script, dbname="postgres", user=OWNER, arguments=("-X", "-q"), **environment):
+        """Runs a script by psql's standard input; standard error is in stdout, in its place."""
+        where = {"PGHOST": str(self.directory), "PGPORT": str(self.port), "PGUSER": user, "PGDATABASE": dbname}
+        return subprocess.run(
+            [program("psql"), *arguments], input=script, env=clean_environment(**where, **environment),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
+        )  # fmt: skip
+
+    def create_roles(self):
+        with self.connect() as owner:
+            owner.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(APP), self.password))
+
+    def create_database(self, name=None, template="template1", options=""):
+        """A new database; options as in CREATE DATABASE, for example "ENCODING 'LATIN1' TEMPLATE template0"."""
+        name = name or "test_" + secrets.token_hex(4)
+        if "TEMPLATE" not in options:
+            options = f"TEMPLATE {template} {options}"
+        with self.connect() as owner:
+            owner.execute(sql.SQL("CREATE DATABASE {} " + options).format(sql.Identifier(name)))
+        return Database(self, name)
+
+
+class Database:
+    """A database and the connections that a test opened to it."""
+
+    def __init__(self, server, name):
+        self.server = server
+        self.name = name
+        self._connections = []
+        self._running = []
+
+    def connect(self, user=OWNER, **options):
+        """A psycopg connection, autocommit unless said otherwise, closed at the end of the test."""
+        connection = self.server.connect(self.name, user, **options)
+        self._connections.append(connection)
+        return connection
+
+    def address(self, user=OWNER, tcp=False):
+        return self.server.address(self.name, user, tcp)
+
+    def uri(self, user=OWNER):
+        return self.server.uri(self.name, user)
+
+    def psql(self, script, user=OWNER, **options):
+        return self.server.psql(script, self.name, user, **options)
+
+    def later(self, connection, query, *arguments):
+        """Starts a statement that has to wait for another transaction: a future of its value."""
+        value = self._run(connection, query, *arguments)
+        with self.server.connect() as watcher:
+            blockers = "SELECT cardinality(pg_blocking_pids(%s))"
+            wait_until(lambda: value.done() or one(watcher, blockers, connection.info.backend_pid))
+        if value.done():
+            pytest.fail(f"did not wait: {value.exception() or value.result()!r}")
+        return value
+
+    def promptly(self, connection, query, *arguments):
+        """The value of a statement that must not wait for another transaction."""
+        return self._run(connection, query, *arguments).result(timeout=10)
+
+    def _run(self, *statement):
+        self._running.append(THREADS.submit(one, *statement))
+        return self._running[-1]
+
+    def drop(self):
+        with self.server.connect() as owner:
+            owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name)))
+        wait(self._running)  # closing a connection under a thread that uses it crashes the driver
+        for connection in self._connections:
+            connection.close()
+
+
+def one(connection, query, *arguments):
+    """The first column of a statement's first row."""
+    cursor = connection.execute(query, arguments or None)
+    row = cursor.fetchone() if cursor.description else None
+    return row and row[0]
+
+
+def wait_until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.01)
+
+
+def expires_in(owner, sid, interval):
+    """Moves the end of a session: time passes without anybody sleeping."""
+    moved = owner.execute(
+        "UPDATE session SET session_expiry = clock_timestamp() + %s::interval WHERE session_key = sha256(%s::bytea)",
+        (interval, sid.encode()),
+    )
+    assert moved.rowcount == 1
+
+
+def is_past(owner, sid):
+    query = "SELECT session_expiry <= clock_timestamp() FROM session WHERE session_key = sha256(%s::bytea)"
+    return one(owner, query, sid.encode())
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def server():
+    """The server that most tests share. A test that stops or configures one uses new_server."""
+    server = Server().start()
+    server.create_roles()
+    extended = server.create_database(EXTENDED)
+    extended.connect().execute("CREATE EXTENSION session_store").connection.close()
+    with server.connect() as owner:
+        owner.execute(f"ALTER DATABASE {EXTENDED} IS_TEMPLATE true ALLOW_CONNECTIONS false")
+    yield server
+    server.stop("immediate")
+
+
+@pytest.fixture
+def new_server():
+    """Makes servers of the test's own: new_server(wal_level="logical"), started, with the role app."""
+    servers = []
+
+    def make(**settings):
+        servers.append(Server(**settings).start())
+        servers[-1].create_roles()
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        if (server.data / "postmaster.pid").exists():
+            server.stop("immediate")
+
+
+@pytest.fixture
+def database(server):
+    """A fresh database with the extension."""
+    database = server.create_database(template=EXTENDED)
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def bare_database(server):
+    """A fresh database without the extension."""
+    database = server.create_database()
+    yield database
+    database.drop()
+
+
+def pytest_collection_modifyitems(items):
+    skip = pytest.mark.skip(reason="takes minutes: ./pg_test.sh --long")
+    for item in items:
+        if item.get_closest_marker("long") and not LONG:
+            item.add_marker(skip)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes minutes; runs with ./pg_test.sh --long only")

@@ -1,0 +1,306 @@
+# Sourced by pg_test.sh and pg_demo.sh: what is missing, the build, and a private PostgreSQL with the extension in it.
+# shellcheck shell=bash
+#
+# The server never runs from the system's directories: the extension would have to be installed there, and a machine
+# may have a cluster that people use. PostgreSQL finds its files relative to its own program, so a copy of the
+# programs, libraries and shared files under a temporary directory is a full installation that we may write to.
+#
+# prepare sets:
+#   RUN       temporary directory of this run, removed at the end together with every server started from it
+#   PG_BIN    directory of the private PostgreSQL programs
+#   PG_MAJOR  15 to 18
+#   SERVER_USER, AS_SERVER  who owns the server processes, and the command prefix that runs a program as that user
+
+set -euo pipefail
+umask 022
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/session_store
+DEBIAN_PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
+NEEDS_PYTHON=no # pg_test.sh says yes
+PYTHON=python3
+RUN=
+CHILD=
+SERVER_USER=$(id -un)
+AS_SERVER=()
+
+note() { printf '== %s\n' "$*"; }
+die() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Ending
+# ---------------------------------------------------------------------------------------------------------------------
+
+# Runs a long command so that a signal to this script ends it, too. On a terminal Ctrl-C reaches both anyway. Elsewhere
+# bash would only look at its traps when the command is done; in a process group of its own it can be ended at once.
+run() {
+    local status=0
+    if [ -t 0 ]; then
+        "$@"
+        return
+    fi
+    set -m
+    "$@" &
+    CHILD=$!
+    set +m
+    wait "$CHILD" || status=$?
+    CHILD=
+    return "$status"
+}
+
+# Processes of ours are those whose program lies in RUN: also the ones that a test lost sight of.
+our_processes() {
+    local exe
+    for exe in /proc/[0-9]*/exe; do
+        case $(readlink "$exe" 2>/dev/null) in
+        "$RUN"/*) printf '%s\n' "${exe//[^0-9]/}" ;;
+        esac
+    done
+}
+
+# Their data is about to be removed, so an immediate shutdown (SIGQUIT) is enough: it releases shared memory.
+stop_servers() {
+    local attempt pids
+    for attempt in {1..60}; do
+        mapfile -t pids < <(our_processes)
+        [ "${#pids[@]}" -gt 0 ] || return 0
+        case $attempt in
+        1) kill -QUIT "${pids[@]}" 2>/dev/null || true ;;
+        50) kill -KILL "${pids[@]}" 2>/dev/null || true ;;
+        esac
+        sleep 0.1
+    done
+}
+
+clean_up() {
+    local status=$?
+    trap - EXIT
+    trap '' INT TERM HUP
+    if [ -n "$CHILD" ]; then
+        kill -TERM -- "-$CHILD" 2>/dev/null || true
+    fi
+    restore_apt
+    if [ -n "$RUN" ]; then
+        stop_servers
+        rm -rf "$RUN"
+    fi
+    exit "$status"
+}
+
+make_run_directory() {
+    RUN=$(mktemp -d /tmp/session_store.XXXXXX) # not TMPDIR: the path of a Unix socket must be short
+    [ "$(id -u)" = 0 ] || return 0
+    SERVER_USER=nobody
+    if id -u postgres >/dev/null 2>&1; then SERVER_USER=postgres; fi
+    AS_SERVER=(setpriv "--reuid=$SERVER_USER" "--regid=$(id -g "$SERVER_USER")" --init-groups --)
+    chgrp "$(id -g "$SERVER_USER")" "$RUN"
+    chmod 750 "$RUN"
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is missing
+# ---------------------------------------------------------------------------------------------------------------------
+
+# The caller's connection settings would reach psql and the drivers, RUST_BACKTRACE would put stack traces into the
+# messages of the server, and PG_VERSION filters the tests of cargo pgrx.
+clean_environment() {
+    local name
+    for name in "${!PG@}"; do
+        case $name in
+        PG_CONFIG | PGRX_*) ;;
+        *) unset "$name" ;;
+        esac
+    done
+    unset RUST_BACKTRACE
+}
+
+is_postgres() { # PG_CONFIG: PostgreSQL 15 to 18 with server and headers?
+    [ -x "$1" ] && [[ $(major_of "$1") =~ ^1[5-8]$ ]] &&
+        [ -x "$("$1" --bindir)/postgres" ] && [ -f "$("$1" --includedir-server)/postgres.h" ]
+}
+
+major_of() { "$1" --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/'; }
+
+has_libclang() {
+    [ -n "${LIBCLANG_PATH:-}" ] || command -v llvm-config >/dev/null || ldconfig_has libclang.so ||
+        compgen -G '/usr/lib/llvm-*/lib/libclang.so' >/dev/null
+}
+
+ldconfig_has() { { PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null || true; } | grep -qF "$1"; }
+
+has_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
+
+# Sets PG_CONFIG and PG_MAJOR. Debian's PostgreSQL 15 is the default, so that every machine tests the same one.
+find_postgres() {
+    local packages=() debian_major
+    if [ -z "${PG_CONFIG:-}" ]; then
+        PG_CONFIG=$DEBIAN_PG_CONFIG
+        if ! is_postgres "$PG_CONFIG" && is_postgres "$(command -v pg_config || true)"; then
+            PG_CONFIG=$(command -v pg_config)
+        fi
+    fi
+    PG_CONFIG=$(realpath -sm "$PG_CONFIG")
+    if [[ $PG_CONFIG =~ ^/usr/lib/postgresql/(1[5-8])/bin/pg_config$ ]]; then
+        debian_major=${BASH_REMATCH[1]}
+        [ -x "${PG_CONFIG%/*}/postgres" ] || packages+=("postgresql-$debian_major")
+        [ -f "/usr/include/postgresql/$debian_major/server/postgres.h" ] ||
+            packages+=("postgresql-server-dev-$debian_major")
+    fi
+    has_libclang || packages+=(libclang-dev)
+    command -v cc >/dev/null || packages+=(gcc libc6-dev)
+    if [ "$NEEDS_PYTHON" = yes ] && ! has_venv "$PYTHON"; then
+        PYTHON=/usr/bin/python3 # the one on PATH may be another than Debian's
+        has_venv "$PYTHON" || packages+=(python3 python3-venv)
+    fi
+    install "${packages[@]}"
+
+    is_postgres "$PG_CONFIG" ||
+        die "$PG_CONFIG does not belong to a PostgreSQL 15 to 18 that has its server and its server headers"
+    PG_MAJOR=$(major_of "$PG_CONFIG")
+    note "PostgreSQL $PG_MAJOR of $PG_CONFIG"
+}
+
+find_rust() {
+    command -v cargo >/dev/null || PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+    command -v cargo >/dev/null || die 'Rust is missing: install it with rustup, or put cargo on PATH'
+}
+
+install() {
+    [ $# -gt 0 ] || return 0
+    if [ "$(id -u)" != 0 ]; then
+        die "missing: $*. Only root can install these Debian packages; PG_CONFIG=/path chooses another PostgreSQL"
+    fi
+    command -v apt-get >/dev/null || die "missing: $* (Debian package names; there is no apt-get here)"
+    note "installing with apt-get: $*"
+    hold_services
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q </dev/null
+    apt-get install -y -q --no-install-recommends "$@" </dev/null
+    restore_apt
+    hash -r
+}
+
+# Debian's packages would create a cluster, start it, and restart services that use a library that changes.
+NO_CLUSTER=/etc/postgresql-common/createcluster.d/session_store.conf
+NO_SERVICES=/usr/sbin/policy-rc.d
+HELD=()
+
+hold_services() {
+    mkdir -p "${NO_CLUSTER%/*}"
+    HELD+=("$NO_CLUSTER")
+    echo 'create_main_cluster = false' >"$NO_CLUSTER"
+    [ ! -e "$NO_SERVICES" ] || return 0
+    HELD+=("$NO_SERVICES")
+    printf '#!/bin/sh\nexit 101\n' >"$NO_SERVICES"
+    chmod 755 "$NO_SERVICES"
+}
+
+restore_apt() {
+    [ "${#HELD[@]}" -gt 0 ] || return 0
+    rm -f "${HELD[@]}"
+    rmdir --ignore-fail-on-non-empty "${NO_CLUSTER%/*}"
+    HELD=()
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The build
+# ---------------------------------------------------------------------------------------------------------------------
+
+# cargo-pgrx must be of pgrx's own version; Cargo.toml is the one place that names it. A debug build of it is ready in
+# a third of the time and packages as fast; without its download feature it needs no OpenSSL headers.
+find_cargo_pgrx() {
+    local version
+    version=$(sed -nE 's/^pgrx = .*"=([0-9.]+)".*/\1/p' "$ROOT/Cargo.toml")
+    [ "$(cargo pgrx --version 2>/dev/null)" != "cargo-pgrx $version" ] || return 0
+    PATH=$CACHE/cargo-pgrx-$version/bin:$PATH
+    hash -r
+    [ "$(cargo pgrx --version 2>/dev/null)" != "cargo-pgrx $version" ] || return 0
+    note "building cargo-pgrx $version into $CACHE (once, about two minutes)"
+    run env -u CARGO_TARGET_DIR CARGO_PROFILE_DEV_DEBUG=0 \
+        cargo install cargo-pgrx --version "$version" --locked --debug --no-default-features --force \
+        --root "$CACHE/cargo-pgrx-$version"
+}
+
+# The same environment for every cargo call on the extension, or the bindings are generated anew each time: pgrx takes
+# the installation from here instead of from the user's ~/.pgrx, and its build script watches that file, which
+# therefore has to exist.
+configure_pgrx() {
+    export PGRX_PG_CONFIG_PATH=$PG_CONFIG PGRX_HOME=$CACHE/pgrx
+    mkdir -p "$PGRX_HOME"
+    [ -e "$PGRX_HOME/config.toml" ] || echo '[configs]' >"$PGRX_HOME/config.toml"
+}
+
+build_and_copy() {
+    local package=$TARGET/release/session_store-pg$PG_MAJOR lock
+    mkdir -p "$TARGET"
+    exec {lock}>"$TARGET/.session_store.lock"
+    flock "$lock" # another run in this clone may be packaging into the same directory
+    rm -rf "$package"
+    note "building the extension in release mode for PostgreSQL $PG_MAJOR (the first time about two minutes)"
+    run cargo pgrx package --pg-config "$PG_CONFIG" --out-dir "$package" \
+        --no-default-features --features "pg$PG_MAJOR" >"$RUN/package.log" || {
+        cat "$RUN/package.log"
+        die 'the extension does not build'
+    }
+    copy_postgres
+    cp -R "$package/." "$RUN/pg/"
+    exec {lock}>&-
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The private PostgreSQL
+# ---------------------------------------------------------------------------------------------------------------------
+
+# Every directory keeps its path below RUN/pg, so that each stays where the programs look for it.
+copy_postgres() {
+    local bin share lib program
+    bin=$("$PG_CONFIG" --bindir) share=$("$PG_CONFIG" --sharedir) lib=$("$PG_CONFIG" --pkglibdir)
+    PG_BIN=$RUN/pg$bin
+    mkdir -p "$PG_BIN" "$RUN/pg$share" "$RUN/pg$lib"
+    cp -RL "$share/." "$RUN/pg$share"
+    cp -RL "$lib/." "$RUN/pg$lib"
+    for program in postgres initdb pg_ctl pg_config psql pg_isready pg_dump pg_dumpall pg_restore pg_basebackup \
+        pgbench pg_controldata pg_upgrade pg_resetwal; do
+        [ ! -x "$bin/$program" ] || cp -L "$bin/$program" "$PG_BIN"
+    done
+    copy_bundled_libraries "$bin" "$lib"
+    [ "$("$PG_BIN/pg_config" --sharedir)" = "$RUN/pg$share" ] &&
+        [ "$("$PG_BIN/pg_config" --pkglibdir)" = "$RUN/pg$lib" ] ||
+        die "the PostgreSQL of $PG_CONFIG cannot be copied: its programs do not look beside themselves for their files"
+}
+
+# Libraries that come with the installation are found relative to the program; the system's stay where they are.
+copy_bundled_libraries() {
+    local library to
+    { ldd "$1"/* "$2"/*.so 2>/dev/null || true; } | awk '$2 == "=>" && $3 ~ "^/" { print $3 }' | sort -u |
+        while read -r library; do
+            to=$(realpath -sm "$library")
+            case $to in /lib* | /usr/lib* | /usr/local/lib*) continue ;; esac
+            mkdir -p "$RUN/pg${to%/*}"
+            cp -L "$library" "$RUN/pg$to"
+        done
+}
+
+# What compiling needs, without a build of its own.
+prepare_tools() {
+    trap clean_up EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    clean_environment
+    find_rust
+    find_postgres
+    configure_pgrx
+    cd "$ROOT"
+}
+
+prepare() {
+    prepare_tools
+    make_run_directory
+    find_cargo_pgrx
+    build_and_copy
+}
