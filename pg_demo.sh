@@ -64,7 +64,7 @@ start_server() {
     for attempt in 1 2 3 4 5; do # somebody else may take the port in between
         PORT=$(free_port)
         as_server pg_ctl start -w -s -D "$SERVER/data" -l "$SERVER/log" -o "-p $PORT -k $SERVER \
-            -c listen_addresses=127.0.0.1 -c fsync=off" 2>/dev/null && return
+            -c listen_addresses=127.0.0.1 -c fsync=off -c session_store.gc_interval=0" 2>/dev/null && return
     done
     cat "$SERVER/log" >&2
     die "the server does not start ($attempt attempts)"

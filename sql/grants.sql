@@ -3,3 +3,5 @@
 
 REVOKE EXECUTE ON FUNCTION @extschema@.session_all() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION @extschema@.session_gc(bigint) FROM PUBLIC;
+
+GRANT SELECT ON @extschema@.session_store_stats TO pg_monitor;

@@ -51,3 +51,21 @@ COMMENT ON COLUMN @extschema@.session.principal IS 'whom the session belongs to,
 
 REVOKE ALL ON TABLE @extschema@.session FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.session', '');
+
+-- What the sweeps of the background worker did, in one row.
+CREATE TABLE @extschema@.session_sweep (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    sweeps bigint NOT NULL DEFAULT 0,
+    total_rows bigint NOT NULL DEFAULT 0,
+    last_start timestamptz,
+    last_duration interval,
+    last_rows bigint,
+    last_error text,
+    last_error_at timestamptz
+)
+WITH (fillfactor = 10);
+
+INSERT INTO @extschema@.session_sweep DEFAULT VALUES;
+
+COMMENT ON TABLE @extschema@.session_sweep IS 'figures of the background sweeps; read them in session_store_stats';
+REVOKE ALL ON TABLE @extschema@.session_sweep FROM PUBLIC;

@@ -1,4 +1,4 @@
--- Looking in: what the sessions hold, for the owner.
+-- Looking in: what the sessions hold, for the owner, and how expiry goes, for monitoring.
 
 CREATE VIEW @extschema@.session_live AS
 SELECT
@@ -20,3 +20,49 @@ WHERE session_expiry OPERATOR(pg_catalog.>) pg_catalog.statement_timestamp()
 COMMENT ON VIEW @extschema@.session_live IS 'live sessions with their data; handle is the SHA-256 of the session id in hex';
 COMMENT ON COLUMN @extschema@.session_live.size IS 'stored bytes';
 COMMENT ON COLUMN @extschema@.session_live.data IS 'keys and values, NULL when the payload is opaque or damaged';
+
+CREATE VIEW @extschema@.session_store_stats AS
+SELECT
+    EXISTS (
+        -- The lock by which a launcher makes itself known.
+        SELECT FROM pg_catalog.pg_locks
+        WHERE granted AND locktype OPERATOR(pg_catalog.=) 'advisory'
+            AND database OPERATOR(pg_catalog.=) '0'
+            AND classid OPERATOR(pg_catalog.=) '1936028531'
+            AND objid OPERATOR(pg_catalog.=) '0'
+            AND objsubid OPERATOR(pg_catalog.=) '3'
+            AND mode OPERATOR(pg_catalog.=) 'ExclusiveLock'
+    ) AS launcher_running,
+    -- Calling a function of the library loads it, and with it the setting.
+    CASE WHEN @extschema@.session_decode(NULL) IS NULL THEN
+        pg_catalog.current_setting('session_store.gc_interval')::pg_catalog.interval
+            OPERATOR(pg_catalog.>) '0'::pg_catalog.interval
+    END AS sweeping_enabled,
+    sweep.sweeps,
+    sweep.total_rows,
+    sweep.last_start,
+    sweep.last_duration,
+    sweep.last_rows,
+    sweep.last_error,
+    sweep.last_error_at,
+    waiting.rows AS expired_waiting,
+    GREATEST(pg_catalog.pg_stat_get_live_tuples(pg_class.oid) OPERATOR(pg_catalog.-) waiting.rows, 0) AS live_estimate
+FROM @extschema@.session_sweep AS sweep
+CROSS JOIN (
+    SELECT pg_catalog.count(*) AS rows
+    FROM (
+        SELECT FROM @extschema@.session
+        WHERE session_expiry OPERATOR(pg_catalog.<=) pg_catalog.statement_timestamp()
+        ORDER BY session_expiry
+        LIMIT 10000
+    ) AS expired
+) AS waiting
+JOIN pg_catalog.pg_class ON pg_class.oid OPERATOR(pg_catalog.=) '@extschema@.session'::pg_catalog.regclass;
+
+COMMENT ON VIEW @extschema@.session_store_stats IS 'how the expiry of sessions in this database goes';
+COMMENT ON COLUMN @extschema@.session_store_stats.launcher_running IS 'whether the cluster has a launcher';
+COMMENT ON COLUMN @extschema@.session_store_stats.sweeping_enabled IS 'false while session_store.gc_interval is 0';
+COMMENT ON COLUMN @extschema@.session_store_stats.sweeps IS 'sweeps since the extension was created';
+COMMENT ON COLUMN @extschema@.session_store_stats.total_rows IS 'expired sessions that they removed';
+COMMENT ON COLUMN @extschema@.session_store_stats.expired_waiting IS 'expired sessions not removed yet, counted up to 10000';
+COMMENT ON COLUMN @extschema@.session_store_stats.live_estimate IS 'live sessions, from the statistics of the table';

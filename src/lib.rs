@@ -16,6 +16,7 @@ mod pg;
 mod settings;
 mod store;
 mod table;
+mod worker;
 
 use pgrx::prelude::*;
 
@@ -26,7 +27,7 @@ extension_sql_file!("../sql/view.sql", name = "view", requires = [api::admin::se
 extension_sql_file!(
     "../sql/grants.sql",
     name = "grants",
-    requires = [api::admin::session_all, api::admin::session_gc]
+    requires = [api::admin::session_all, api::admin::session_gc, "view"]
 );
 extension_sql_file!("../sql/functions.sql", name = "functions", finalize);
 
@@ -37,4 +38,5 @@ extern "C-unwind" fn _PG_init() {
     table::init();
     table::init_sliding();
     pg::hide_statements_of_our_errors();
+    worker::init();
 }

@@ -4,10 +4,13 @@ use crate::lifetime::{Lifetime, Limits, MAX_SECONDS, Terms};
 use crate::pg;
 use core::ffi::CStr;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use std::time::Duration;
 
 static MAX_LIFETIME: GucSetting<i32> = GucSetting::<i32>::new(3_600);
 static ABSOLUTE_LIFETIME: GucSetting<i32> = GucSetting::<i32>::new(0);
 static EXPIRY_GRANULARITY: GucSetting<i32> = GucSetting::<i32>::new(60);
+static GC_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
+static GC_BATCH_SIZE: GucSetting<i32> = GucSetting::<i32>::new(1_000);
 static STRICT: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_SIZE: GucSetting<i32> = GucSetting::<i32>::new(1024 * 1024);
 
@@ -68,6 +71,26 @@ pub fn define() {
             context: GucContext::Suset,
             unit: GucFlags::UNIT_BYTE,
         },
+        Integer {
+            name: c"session_store.gc_interval",
+            short: c"Pause between two sweeps that remove expired sessions.",
+            long: c"Zero stops sweeping.",
+            setting: &GC_INTERVAL,
+            min: 0,
+            max: 86_400,
+            context: GucContext::Sighup,
+            unit: GucFlags::UNIT_S,
+        },
+        Integer {
+            name: c"session_store.gc_batch_size",
+            short: c"Rows that a sweep removes in one transaction.",
+            long: c"",
+            setting: &GC_BATCH_SIZE,
+            min: 1,
+            max: 100_000,
+            context: GucContext::Sighup,
+            unit: GucFlags::default(),
+        },
     ];
     for Integer { name, short, long, setting, min, max, context, unit } in integers {
         GucRegistry::define_int_guc(name, short, long, setting, min, max, context, unit);
@@ -107,4 +130,15 @@ pub fn strict() -> bool {
 /// The largest stored size of one session, in bytes.
 pub fn max_size() -> usize {
     MAX_SIZE.get() as usize
+}
+
+/// The pause between two sweeps, `None` if there are none.
+pub fn gc_interval() -> Option<Duration> {
+    let seconds = GC_INTERVAL.get() as u64;
+    (seconds > 0).then_some(Duration::from_secs(seconds))
+}
+
+/// Rows that a sweep removes in one transaction.
+pub fn gc_batch_size() -> usize {
+    GC_BATCH_SIZE.get() as usize
 }

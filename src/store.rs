@@ -12,6 +12,7 @@ use crate::lifetime::{Limits, Terms, Timestamp};
 use crate::pg::{self, Caller};
 use crate::settings;
 use crate::table::{Look, Session, Table, is_live};
+use crate::worker;
 use std::rc::Rc;
 
 /// New terms for a session; what is `None` stays as it is, or as the settings say for a new one.
@@ -80,7 +81,9 @@ impl Store {
     /// Opens the store for a call that writes.
     pub fn open_for_writing(caller: Caller) -> Result<Self> {
         refuse_if_read_only()?;
-        Self::open(caller)
+        let store = Self::open(caller)?;
+        worker::ensure_served(&store.table);
+        Ok(store)
     }
 
     fn find(&self, key: &SessionKey, look: Look) -> Option<Session> {
@@ -141,6 +144,7 @@ impl Store {
     /// Adds a session; its version, or `None` if a live one has the key.
     fn insert(&self, key: &SessionKey, data: &[u8], terms: NewTerms) -> Result<Option<i64>> {
         refuse_if_read_only()?;
+        worker::ensure_served(&self.table);
         refuse_if_too_large(data.len(), 0)?;
         let mut new = Session::begin(data.to_vec(), terms.for_new(), pg::clock(), self.limits);
         for _ in 0..ATTEMPTS {

@@ -17,9 +17,14 @@ pub struct Home {
 
 /// Finds the table `name` in the schema of the function that was called.
 pub fn home_of(caller: Caller, name: &CStr) -> Option<Home> {
+    // SAFETY: a look-up in the system cache; InvalidOid if there is no such function.
+    home_in(unsafe { pg_sys::get_func_namespace(caller.function()) }, name)
+}
+
+/// Finds the table `name` in a schema.
+pub fn home_in(namespace: pg_sys::Oid, name: &CStr) -> Option<Home> {
     // SAFETY: look-ups in the system caches; each result is checked before use.
     unsafe {
-        let namespace = pg_sys::get_func_namespace(caller.function());
         let table = pg_sys::get_relname_relid(name.as_ptr(), namespace);
         let schema = pg_sys::get_namespace_name(namespace);
         if table == pg_sys::InvalidOid || schema.is_null() {
@@ -34,6 +39,38 @@ pub fn home_of(caller: Caller, name: &CStr) -> Option<Home> {
         let quoted = CStr::from_ptr(pg_sys::quote_identifier(schema));
         Some(Home { schema: quoted.to_string_lossy().into_owned(), table, owner })
     }
+}
+
+/// The connected database.
+pub fn current_database() -> pg_sys::Oid {
+    // SAFETY: reads a variable of the process.
+    unsafe { pg_sys::MyDatabaseId }
+}
+
+/// The databases that sessions may live in: neither templates nor closed to connections.
+pub fn databases() -> Vec<pg_sys::Oid> {
+    let mut databases = Vec::new();
+    // SAFETY: a scan of a shared catalog, as autovacuum's launcher does it (`get_database_list`);
+    // each tuple is read before the next one is fetched.
+    unsafe {
+        let lock = pg_sys::AccessShareLock as i32;
+        let relation = pg_sys::table_open(pg_sys::DatabaseRelationId, lock);
+        let scan = pg_sys::table_beginscan_catalog(relation, 0, core::ptr::null_mut());
+        loop {
+            let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
+            if tuple.is_null() {
+                break;
+            }
+            let database = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_database>();
+            // A negative limit other than -1, none, marks a database that is half dropped.
+            if database.datallowconn && !database.datistemplate && database.datconnlimit >= -1 {
+                databases.push(database.oid);
+            }
+        }
+        pg_sys::table_endscan(scan);
+        pg_sys::table_close(relation, lock);
+    }
+    databases
 }
 
 /// Takes note of catalog changes that other backends committed.

@@ -6,19 +6,27 @@
 #![allow(unsafe_code)]
 
 mod catalog;
+mod compat;
 mod identity;
 mod log;
 mod settings;
 mod spi;
 mod types;
+mod worker;
 mod xact;
 
-pub use catalog::{Home, accept_invalidations, home_of, on_catalog_change};
+pub use catalog::{
+    Home, accept_invalidations, current_database, databases, home_in, home_of, on_catalog_change,
+};
 pub use identity::with_rights_of;
 pub use log::{FUNCTION_NAME, hide_statements_of_our_errors};
 pub use settings::{reserve_prefix, set_for_session};
-pub use spi::{Access, Plan, Row, Rows, Value, connect};
+pub use spi::{Access, Address, Connection, Plan, Row, Rows, Value, connect};
 pub use types::{Caller, Jsonb, JsonbBuf, random_bytes};
+pub use worker::{
+    Beacon, Report, SharedReport, Workers, define_workers, in_transaction, is_binary_upgrade,
+    is_preloaded, run_sweeper, send_reload, set_for_process, start_launcher, wait,
+};
 pub use xact::{
     XactEvent, clock, current_subtransaction, has_written, in_subtransaction, is_read_only,
     on_transaction_event, statement_start, try_lock_for_write,

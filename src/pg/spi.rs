@@ -22,6 +22,10 @@ pub enum Access {
     ReadWrite,
 }
 
+/// Where a row version is in the table (`ctid`); ordered as on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Address(u64);
+
 /// A statement's argument.
 #[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
@@ -33,6 +37,10 @@ pub enum Value<'a> {
     Int4(i32),
     /// `timestamptz`
     Time(Timestamp),
+    /// `text`
+    Text(&'a str),
+    /// `tid[]`
+    Addresses(&'a [Address]),
     /// NULL of whatever type
     Null,
 }
@@ -45,6 +53,20 @@ impl Value<'_> {
             Value::Int8(value) => value.into_datum(),
             Value::Int4(value) => value.into_datum(),
             Value::Time(Timestamp(value)) => value.into_datum(),
+            Value::Text(text) => text.into_datum(),
+            Value::Addresses(addresses) => {
+                let tids = addresses
+                    .iter()
+                    .map(|address| pgrx::itemptr::u64_to_item_pointer_parts(address.0));
+                let tids = tids.map(|(block, offset)| pg_sys::ItemPointerData {
+                    ip_blkid: pg_sys::BlockIdData {
+                        bi_hi: (block >> 16) as u16,
+                        bi_lo: block as u16,
+                    },
+                    ip_posid: offset,
+                });
+                tids.collect::<Vec<_>>().into_datum()
+            }
             Value::Null => None,
         }
     }
@@ -110,29 +132,75 @@ impl Connection {
         args: impl IntoIterator<Item = Value<'a>>,
         access: Access,
     ) -> Rows<'_> {
-        let mut values = [pg_sys::Datum::null(); MAX_ARGS];
-        let mut nulls = [b' ' as c_char; MAX_ARGS];
-        for (index, arg) in args.into_iter().enumerate() {
-            match arg.datum() {
-                Some(datum) => values[index] = datum,
-                None => nulls[index] = b'n' as c_char,
-            }
-        }
-        let read_only = access == Access::ReadOnly;
+        let mut parameters = Parameters::from(args);
         let _index_only = WithoutSequentialScans::begin();
-        // SAFETY: both arrays hold at least as many entries as the plan has parameters.
-        let (status, table, processed) = unsafe {
-            let status = pg_sys::SPI_execute_plan(
+        // SAFETY: there are at least as many parameters as the plan has.
+        let status = unsafe {
+            pg_sys::SPI_execute_plan(
                 plan.0.as_ptr(),
-                values.as_mut_ptr(),
-                nulls.as_ptr(),
-                read_only,
+                parameters.values.as_mut_ptr(),
+                parameters.nulls.as_ptr(),
+                access == Access::ReadOnly,
                 0,
-            );
-            (status, pg_sys::SPI_tuptable, pg_sys::SPI_processed)
+            )
         };
         assert!(status >= 0, "SPI_execute_plan returned {status}");
-        Rows { table: NonNull::new(table), processed, connection: PhantomData }
+        Rows::current()
+    }
+
+    /// Runs a query row by row, in bounded memory, until `each` returns false.
+    pub fn for_each<'a>(
+        &self,
+        plan: &Plan,
+        args: impl IntoIterator<Item = Value<'a>>,
+        mut each: impl FnMut(Row<'_>) -> bool,
+    ) {
+        const FETCH: core::ffi::c_long = 1_000;
+        let mut parameters = Parameters::from(args);
+        let _index_only = WithoutSequentialScans::begin();
+        // SAFETY: as in `execute`; the portal is closed below, or with the transaction.
+        let portal = unsafe {
+            pg_sys::SPI_cursor_open(
+                core::ptr::null(),
+                plan.0.as_ptr(),
+                parameters.values.as_mut_ptr(),
+                parameters.nulls.as_ptr(),
+                true,
+            )
+        };
+        loop {
+            // SAFETY: the portal is open; SPI puts the rows into a new table each time.
+            unsafe { pg_sys::SPI_cursor_fetch(portal, true, FETCH) };
+            let rows = Rows::current();
+            let wants_more = rows.count() > 0 && rows.iter().all(&mut each);
+            // SAFETY: no row of this table is used any more.
+            unsafe { pg_sys::SPI_freetuptable(pg_sys::SPI_tuptable) };
+            if !wants_more {
+                break;
+            }
+        }
+        // SAFETY: opened above.
+        unsafe { pg_sys::SPI_cursor_close(portal) };
+    }
+}
+
+/// Arguments in the form that SPI takes.
+struct Parameters {
+    values: [pg_sys::Datum; MAX_ARGS],
+    nulls: [c_char; MAX_ARGS],
+}
+
+impl Parameters {
+    fn from<'a>(args: impl IntoIterator<Item = Value<'a>>) -> Self {
+        let mut parameters =
+            Self { values: [pg_sys::Datum::null(); MAX_ARGS], nulls: [b' ' as c_char; MAX_ARGS] };
+        for (index, arg) in args.into_iter().enumerate() {
+            match arg.datum() {
+                Some(datum) => parameters.values[index] = datum,
+                None => parameters.nulls[index] = b'n' as c_char,
+            }
+        }
+        parameters
     }
 }
 
@@ -168,6 +236,13 @@ pub struct Rows<'c> {
 }
 
 impl<'c> Rows<'c> {
+    /// What the last statement of this connection returned.
+    fn current() -> Self {
+        // SAFETY: reads SPI's variables in the backend's only thread.
+        let (table, processed) = unsafe { (pg_sys::SPI_tuptable, pg_sys::SPI_processed) };
+        Rows { table: NonNull::new(table), processed, connection: PhantomData }
+    }
+
     /// Rows returned or changed.
     pub fn count(&self) -> u64 {
         self.processed
@@ -175,10 +250,21 @@ impl<'c> Rows<'c> {
 
     /// The first row returned.
     pub fn first(&self) -> Option<Row<'c>> {
-        let table = self.table.filter(|_| self.processed > 0)?;
-        // SAFETY: a non-empty tuple table has a first tuple, alive until SPI_finish.
-        let (tuple, descriptor) = unsafe { (*table.as_ref().vals, table.as_ref().tupdesc) };
-        Some(Row { tuple, descriptor, connection: PhantomData })
+        self.iter().next()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Row<'c>> + use<'c> {
+        let table = self.table;
+        let count = table.map_or(0, |_| self.processed as usize);
+        (0..count).filter_map(move |index| {
+            // SAFETY: a tuple table holds as many tuples as were processed, alive until it is
+            // freed or SPI finishes.
+            let (tuple, descriptor) = unsafe {
+                let table = table?.as_ref();
+                (*table.vals.add(index), table.tupdesc)
+            };
+            Some(Row { tuple, descriptor, connection: PhantomData })
+        })
     }
 }
 
@@ -217,6 +303,19 @@ impl<'c> Row<'c> {
     /// A `timestamptz`
     pub fn time(&self, column: i32) -> Option<Timestamp> {
         self.int8(column).map(Timestamp)
+    }
+
+    /// An `oid`
+    pub fn oid(&self, column: i32) -> Option<pg_sys::Oid> {
+        self.datum(column).map(|datum| pg_sys::Oid::from_u32(datum.value() as u32))
+    }
+
+    /// A `tid`
+    pub fn address(&self, column: i32) -> Option<Address> {
+        let datum = self.datum(column)?;
+        // SAFETY: the column is a tid, which is passed by reference.
+        let tid = unsafe { *datum.cast_mut_ptr::<pg_sys::ItemPointerData>() };
+        Some(Address(pgrx::itemptr::item_pointer_to_u64(tid)))
     }
 
     /// The content of a `bytea` or `text`, detoasted.

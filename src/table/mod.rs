@@ -7,9 +7,11 @@
 mod session;
 mod slide;
 mod statements;
+mod sweep;
 
 pub use session::{Session, is_live};
 pub use slide::init as init_sliding;
+pub use sweep::Sweep;
 
 use crate::error::{Error, Result};
 use crate::id::SessionKey;
@@ -65,22 +67,27 @@ impl Table {
     /// The table in the schema of the function that was called.
     pub fn open(caller: Caller) -> Result<Rc<Table>> {
         pg::accept_invalidations();
-        let opened = OPENED.with_borrow(Clone::clone);
         if IS_CURRENT.get()
-            && let Some(table) = opened
+            && let Some(table) = OPENED.with_borrow(Clone::clone)
         {
             return Ok(table);
         }
         // Set first: a change during the look-up must not go unnoticed.
         IS_CURRENT.set(true);
         let home = pg::home_of(caller, NAME).ok_or(Error::NoTable)?;
+        Ok(Table::at(home))
+    }
+
+    /// The table that is there. What was kept of it stays as long as it has not moved.
+    fn at(home: Home) -> Rc<Table> {
+        let opened = OPENED.with_borrow(Clone::clone);
         // PostgreSQL itself keeps plans in step with the table; only a new name makes them useless.
         let table = match opened.filter(|table| table.home == home) {
             Some(table) => table,
             None => Rc::new(Table { home, plans: [const { OnceCell::new() }; statements::COUNT] }),
         };
         OPENED.set(Some(table.clone()));
-        Ok(table)
+        table
     }
 
     fn run<'a, R>(
@@ -90,12 +97,30 @@ impl Table {
         access: Access,
         read: impl FnOnce(Rows<'_>) -> R,
     ) -> R {
+        self.with_plan(statement, |spi, plan| read(spi.execute(plan, args, access)))
+    }
+
+    /// Runs a query row by row until `each` returns false.
+    fn for_each<'a>(
+        &self,
+        statement: Statement,
+        args: impl IntoIterator<Item = Value<'a>>,
+        each: impl FnMut(pg::Row<'_>) -> bool,
+    ) {
+        self.with_plan(statement, |spi, plan| spi.for_each(plan, args, each));
+    }
+
+    fn with_plan<R>(
+        &self,
+        statement: Statement,
+        work: impl FnOnce(&pg::Connection, &Plan) -> R,
+    ) -> R {
         pg::with_rights_of(self.home.owner, || {
             pg::connect(|spi| {
                 let plan = self.plans[statement as usize].get_or_init(|| {
                     spi.prepare(&statement.text(&self.home.schema), &statement.types())
                 });
-                read(spi.execute(plan, args, access))
+                work(spi, plan)
             })
         })
     }

@@ -3,7 +3,8 @@
 //! Names and operators are schema-qualified throughout: the statements run with the owner's rights
 //! under whatever `search_path` the caller has.
 
-use pgrx::pg_sys::{self, BYTEAOID, INT4OID, INT8OID, TIMESTAMPTZOID};
+use crate::pg::Beacon;
+use pgrx::pg_sys::{self, BYTEAOID, INT4OID, INT8OID, TEXTOID, TIDARRAYOID, TIMESTAMPTZOID};
 
 /// A statement, kept as a plan.
 #[derive(Clone, Copy, Debug)]
@@ -32,10 +33,24 @@ pub enum Statement {
     Count,
     /// Remove expired sessions that nobody has locked.
     Collect,
+    /// Find the addresses of expired sessions.
+    Expired,
+    /// Remove those of the sessions at some addresses that are expired and that nobody has locked.
+    CollectAt,
+    /// Keep the figures of a sweep.
+    Record,
+    /// Keep the error of a sweep.
+    RecordError,
+    /// Find the launcher's process.
+    Launcher,
 }
 
 /// How many statements there are.
-pub const COUNT: usize = Statement::Collect as usize + 1;
+pub const COUNT: usize = Statement::Launcher as usize + 1;
+
+/// Finds the schema of the extension, where no called function tells.
+pub const EXTENSION_SCHEMA: &str = "SELECT extnamespace FROM pg_catalog.pg_extension \
+    WHERE extname OPERATOR(pg_catalog.=) 'session_store'";
 
 /// The columns of `Find` and `Lock`, in the order in which `Session` reads them. An `xmax` other
 /// than the row's own `xmin`, which a writer that locked the row before leaves, is another's.
@@ -106,6 +121,34 @@ impl Statement {
                  SELECT ctid FROM {session} WHERE session_expiry OPERATOR(pg_catalog.<=) $1 \
                  ORDER BY session_expiry LIMIT $2 FOR UPDATE SKIP LOCKED))"
             ),
+            Statement::Expired => format!(
+                "SELECT ctid, session_expiry FROM {session} \
+                 WHERE session_expiry OPERATOR(pg_catalog.>=) $1 \
+                 AND session_expiry OPERATOR(pg_catalog.<=) $2 ORDER BY session_expiry"
+            ),
+            Statement::CollectAt => format!(
+                "DELETE FROM {session} WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(\
+                 SELECT ctid FROM {session} WHERE ctid OPERATOR(pg_catalog.=) ANY ($1) \
+                 AND session_expiry OPERATOR(pg_catalog.<=) $2 FOR UPDATE SKIP LOCKED))"
+            ),
+            Statement::Record => format!(
+                "UPDATE {schema}.session_sweep SET sweeps = sweeps OPERATOR(pg_catalog.+) 1, \
+                 total_rows = total_rows OPERATOR(pg_catalog.+) $3, last_start = $1, \
+                 last_duration = $2 OPERATOR(pg_catalog.-) $1, last_rows = $3"
+            ),
+            Statement::RecordError => {
+                format!("UPDATE {schema}.session_sweep SET last_error = $1, last_error_at = $2")
+            }
+            Statement::Launcher => format!(
+                "SELECT pid FROM pg_catalog.pg_locks WHERE granted \
+                 AND locktype OPERATOR(pg_catalog.=) 'advisory' \
+                 AND database OPERATOR(pg_catalog.=) '0' \
+                 AND classid OPERATOR(pg_catalog.=) '{}' \
+                 AND objid OPERATOR(pg_catalog.=) '0' \
+                 AND objsubid OPERATOR(pg_catalog.=) '{}' AND mode OPERATOR(pg_catalog.=) 'ExclusiveLock'",
+                Beacon::NAME,
+                Beacon::CLASS
+            ),
         }
     }
 
@@ -120,6 +163,11 @@ impl Statement {
             Statement::DeleteExpired => return vec![BYTEAOID, TIME, TIME],
             Statement::Count => return vec![TIME, TIME],
             Statement::Collect => return vec![TIME, INT8OID],
+            Statement::Expired => return vec![TIME, TIME],
+            Statement::CollectAt => return vec![TIDARRAYOID, TIME],
+            Statement::Record => return vec![TIME, TIME, INT8OID],
+            Statement::RecordError => return vec![TEXTOID, TIME],
+            Statement::Launcher => return vec![],
             Statement::Save => &[TIME, INT4OID, TIME, BYTEAOID, INT8OID],
             Statement::Replace => &[TIME, INT4OID, TIME, BYTEAOID, INT8OID, TIME],
             Statement::Extend => &[TIME, INT4OID, TIME],

@@ -1,0 +1,69 @@
+//! What the background worker does with the table.
+
+use super::statements::{EXTENSION_SCHEMA, Statement};
+use super::{NAME, Table};
+use crate::lifetime::Timestamp;
+use crate::pg::{self, Access, Address, Value};
+use std::rc::Rc;
+
+/// The figures of one sweep.
+#[derive(Clone, Copy, Debug)]
+pub struct Sweep {
+    /// When it began.
+    pub start: Timestamp,
+    /// When it ended.
+    pub end: Timestamp,
+    /// Rows that it removed.
+    pub rows: i64,
+}
+
+impl Table {
+    /// The table of the connected database; `None` if the extension is not there.
+    pub fn of_database() -> Option<Rc<Table>> {
+        let schema = pg::connect(|spi| {
+            let plan = spi.prepare(EXTENSION_SCHEMA, &[]);
+            spi.execute(&plan, [], Access::ReadWrite).first()?.oid(1)
+        })?;
+        Some(Table::at(pg::home_in(schema, NAME)?))
+    }
+
+    /// Addresses of sessions that expired from `from` to `to`, the earliest first, at most `most`;
+    /// and how far that reached.
+    pub fn expired(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        most: usize,
+    ) -> (Vec<Address>, Timestamp) {
+        let (mut addresses, mut reached) = (Vec::new(), from);
+        let args = [Value::Time(from), Value::Time(to)];
+        self.for_each(Statement::Expired, args, |row| {
+            addresses.extend(row.address(1));
+            reached = row.time(2).unwrap_or(reached);
+            addresses.len() < most
+        });
+        (addresses, reached)
+    }
+
+    /// Removes what is at these addresses, expired by `now` and not locked; how many.
+    pub fn collect_at(&self, addresses: &[Address], now: Timestamp) -> i64 {
+        let args = [Value::Addresses(addresses), Value::Time(now)];
+        self.write(Statement::CollectAt, args) as i64
+    }
+
+    /// Adds a sweep to the statistics.
+    pub fn record(&self, sweep: Sweep) {
+        let args = [Value::Time(sweep.start), Value::Time(sweep.end), Value::Int8(sweep.rows)];
+        self.write(Statement::Record, args);
+    }
+
+    /// Keeps the message of a sweep that failed.
+    pub fn record_error(&self, message: &str, at: Timestamp) {
+        self.write(Statement::RecordError, [Value::Text(message), Value::Time(at)]);
+    }
+
+    /// The process of the launcher.
+    pub fn launcher(&self) -> Option<i32> {
+        self.run(Statement::Launcher, [], Access::ReadWrite, |rows| rows.first()?.int4(1))
+    }
+}

@@ -1,0 +1,136 @@
+//! The launcher: one in the cluster, connected to no database.
+
+use super::CLUSTER;
+use crate::pg::{self, Beacon, SharedReport};
+use crate::settings;
+use pgrx::pg_sys::Oid;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// Databases without the extension are asked again after twice as many intervals each time, up to
+/// two to the power of this.
+const MOST_DOUBLINGS: u32 = 6;
+
+/// Rounds without any database to serve after which a launcher that was not preloaded leaves. More
+/// than one, for the first may come before the CREATE EXTENSION that led to it is committed.
+const IDLE_ROUNDS: u32 = 2;
+
+/// What the launcher knows of a database.
+struct Database {
+    has_extension: bool,
+    misses: u32,
+    due: Instant,
+}
+
+/// Runs until the server stops, or until no database has the extension.
+pub fn run() {
+    let lit = pg::in_transaction("looking for another launcher", || CLUSTER.light());
+    if lit != Ok(true) {
+        return;
+    }
+    let report = SharedReport::create();
+    let mut launcher = Launcher { databases: HashMap::new(), report, has_complained: false };
+    let mut idle_rounds = 0;
+    loop {
+        let Some(interval) = settings::gc_interval() else {
+            // Off: until a reload says otherwise.
+            pg::wait(Duration::from_secs(3_600));
+            continue;
+        };
+        let next = Instant::now() + interval;
+        launcher.round(interval);
+        idle_rounds = if launcher.serves_any() { 0 } else { idle_rounds + 1 };
+        if idle_rounds >= IDLE_ROUNDS && !pg::is_preloaded() {
+            return;
+        }
+        launcher.wait_until(next);
+    }
+}
+
+struct Launcher {
+    databases: HashMap<Oid, Database>,
+    report: SharedReport,
+    has_complained: bool,
+}
+
+impl Launcher {
+    fn serves_any(&self) -> bool {
+        self.databases.values().any(|database| database.has_extension)
+    }
+
+    /// Waits for the next round. A reload, which also a session that is not served asks for, makes
+    /// all databases due at once.
+    fn wait_until(&mut self, next: Instant) {
+        while let Some(left) = next.checked_duration_since(Instant::now()) {
+            // A signal that only says that a worker ended is no reason to begin early.
+            if pg::wait(left.max(Duration::from_millis(1))) {
+                let now = Instant::now();
+                self.databases.values_mut().for_each(|database| database.due = now);
+                return;
+            }
+        }
+    }
+
+    /// Sweeps each database that is due, one after the other.
+    fn round(&mut self, interval: Duration) {
+        let Ok(existing) = pg::in_transaction("listing databases", pg::databases) else { return };
+        self.forget_all_but(&existing);
+        for oid in existing {
+            let is_due = self.databases.get(&oid).is_none_or(|known| known.due <= Instant::now());
+            if is_due && !self.sweep(oid, interval) {
+                return;
+            }
+        }
+    }
+
+    /// Starts a sweeper and waits for it. False if there is no place for one.
+    fn sweep(&mut self, oid: Oid, interval: Duration) -> bool {
+        let began = Instant::now();
+        self.report.take();
+        if !pg::run_sweeper(oid, &self.report) {
+            if !std::mem::replace(&mut self.has_complained, true) {
+                pgrx::log!(
+                    "session_store: no background worker slot is free for a sweep; consider \
+                     raising max_worker_processes"
+                );
+            }
+            return false;
+        }
+        self.has_complained = false;
+        let has_extension = self.report.take();
+        let known = self.databases.entry(oid);
+        let database = known.or_insert(Database { has_extension: false, misses: 0, due: began });
+        if has_extension != database.has_extension {
+            announce(oid, has_extension);
+            database.has_extension = has_extension;
+        }
+        database.misses = if has_extension { 0 } else { database.misses + 1 };
+        let rounds = 1 << database.misses.saturating_sub(1).min(MOST_DOUBLINGS);
+        // A little early, so that it is due when its round begins.
+        database.due = began + interval * rounds - interval / 2;
+        true
+    }
+
+    fn forget_all_but(&mut self, existing: &[Oid]) {
+        self.databases.retain(|oid, database| {
+            let exists = existing.contains(oid);
+            if !exists && database.has_extension {
+                announce(*oid, false);
+            }
+            exists
+        });
+    }
+}
+
+/// Tells the sessions of a database whether it is served.
+fn announce(oid: Oid, is_served: bool) {
+    let beacon = Beacon { database: Some(oid) };
+    let _ = pg::in_transaction("announcing databases", || {
+        if is_served {
+            // Another can hold it only for the instant of a look; the next change tries again.
+            beacon.light();
+        } else {
+            beacon.put_out();
+        }
+    });
+}
