@@ -9,8 +9,9 @@ BEGIN
                 HINT = 'Session data is JSON, which is UTF-8. Create a database with ENCODING ''UTF8'' TEMPLATE template0.';
     END IF;
     IF pg_catalog.to_regclass('@extschema@.session') IS NOT NULL THEN
-        RAISE EXCEPTION 'relation "session" already exists in schema @extschema@'
-            USING ERRCODE = 'duplicate_table',
+        RAISE EXCEPTION
+            USING MESSAGE = 'relation "session" already exists in schema @extschema@',
+                ERRCODE = 'duplicate_table',
                 HINT = 'Give the extension a schema of its own: CREATE SCHEMA web; CREATE EXTENSION session_store SCHEMA web;';
     END IF;
 END
