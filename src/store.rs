@@ -165,7 +165,7 @@ impl Store {
     }
 
     /// Changes a live session as `decide` says after seeing it; `None` if there is none, or if
-    /// `decide` declines. `decide` is asked again when another client was faster.
+    /// `decide` declines, which keeps the session alive all the same. `decide` is asked again when another client was faster.
     pub fn change(
         &self,
         id: SessionId<'_>,
@@ -173,11 +173,14 @@ impl Store {
     ) -> Result<Option<Session>> {
         let key = id.key();
         for look in [Look::AsOfStatement, Look::Locked] {
-            let Some(session) = self.find(&key, look) else { return Ok(None) };
+            let Some(mut session) = self.find(&key, look) else { return Ok(None) };
             if session.contended && look != Look::Locked {
                 continue;
             }
-            let Some(change) = decide(&session)? else { return Ok(None) };
+            let Some(change) = decide(&session)? else {
+                self.table.slide(&key, &mut session, self.now, self.limits);
+                return Ok(None);
+            };
             let changed = self.apply(&session, change)?;
             if changed == session || self.table.save(&key, &session, &changed) {
                 return Ok(Some(changed));
