@@ -9,10 +9,11 @@ use crate::codec::{Content, Map};
 use crate::error::{Error, Result};
 use crate::id::{NewId, SessionId, SessionKey};
 use crate::lifetime::{Limits, Terms, Timestamp};
-use crate::pg::{self, Caller};
+use crate::pg::{self, Caller, LockMode};
 use crate::settings;
 use crate::table::{Look, Session, Table, is_live};
 use crate::worker;
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// New terms for a session; what is `None` stays as it is, or as the settings say for a new one.
@@ -66,31 +67,39 @@ const ATTEMPTS: usize = 10;
 pub struct Store {
     table: Rc<Table>,
     limits: Limits,
-    /// The start of the client's statement: a connection idle in a transaction must not revive
-    /// what expired meanwhile.
-    now: Timestamp,
+    /// The start of the client's statement, not of its transaction: a connection idle in one must
+    /// not revive what expired meanwhile. After a wait for a lock, the time then.
+    now: Cell<Timestamp>,
 }
 
 impl Store {
     /// Opens the store to which the called function belongs.
     pub fn open(caller: Caller) -> Result<Self> {
-        let table = Table::open(caller)?;
-        Ok(Self { table, limits: settings::limits(), now: pg::statement_start() })
+        Self::open_with(caller, LockMode::Read)
     }
 
     /// Opens the store for a call that writes.
     pub fn open_for_writing(caller: Caller) -> Result<Self> {
         refuse_if_read_only()?;
-        let store = Self::open(caller)?;
+        let store = Self::open_with(caller, LockMode::Write)?;
         worker::ensure_served(&store.table);
         Ok(store)
     }
 
+    fn open_with(caller: Caller, mode: LockMode) -> Result<Self> {
+        let table = Table::open(caller)?;
+        let waited = table.lock(mode);
+        let now = if waited { pg::clock() } else { pg::statement_start() };
+        Ok(Self { table, limits: settings::limits(), now: Cell::new(now) })
+    }
+
     fn find(&self, key: &SessionKey, look: Look) -> Option<Session> {
         let session = self.table.find(key, look)?;
-        // A lock may have been waited for, and meanwhile the session may have ended.
-        let now = if look == Look::Locked { pg::clock() } else { self.now };
-        session.is_live(now, self.limits).then_some(session)
+        if look == Look::Locked {
+            // The lock may have been waited for, and meanwhile the session may have ended.
+            self.now.set(pg::clock());
+        }
+        session.is_live(self.now.get(), self.limits).then_some(session)
     }
 
     /// The live session, without touching it.
@@ -105,7 +114,7 @@ impl Store {
 
     fn read_key(&self, key: &SessionKey, look: Look) -> Option<Session> {
         let mut session = self.find(key, look)?;
-        self.table.slide(key, &mut session, self.now, self.limits);
+        self.table.slide(key, &mut session, self.now.get(), self.limits);
         Some(session)
     }
 
@@ -145,6 +154,7 @@ impl Store {
     fn insert(&self, key: &SessionKey, data: &[u8], terms: NewTerms) -> Result<Option<i64>> {
         refuse_if_read_only()?;
         worker::ensure_served(&self.table);
+        self.table.lock(LockMode::Write);
         refuse_if_too_large(data.len(), 0)?;
         let mut new = Session::begin(data.to_vec(), terms.for_new(), pg::clock(), self.limits);
         for _ in 0..ATTEMPTS {
@@ -153,7 +163,7 @@ impl Store {
             }
             // Somebody has the key: a live session, or an expired one that awaits collection.
             let Some(other) = self.table.find(key, Look::Fresh) else { continue };
-            if other.is_live(self.now, self.limits) {
+            if other.is_live(self.now.get(), self.limits) {
                 return Ok(None);
             }
             new.version = new.version.max(other.version + 1);
@@ -174,28 +184,47 @@ impl Store {
         let key = id.key();
         for look in [Look::AsOfStatement, Look::Locked] {
             let Some(mut session) = self.find(&key, look) else { return Ok(None) };
-            if session.contended && look != Look::Locked {
-                continue;
-            }
             let Some(change) = decide(&session)? else {
-                self.table.slide(&key, &mut session, self.now, self.limits);
+                self.table.slide(&key, &mut session, self.now.get(), self.limits);
                 return Ok(None);
             };
-            let changed = self.apply(&session, change)?;
+            let mut changed = self.apply(&session, change)?;
+            let began = pg::clock();
             if changed == session || self.table.save(&key, &session, &changed) {
-                return Ok(Some(changed));
+                let outlived = self.end_if_outlived(&key, &session, &mut changed, began);
+                return Ok((!outlived).then_some(changed));
             }
         }
         Err(Error::Contention)
+    }
+
+    /// A write that `began` while the session was live may have waited for a lock until it was not.
+    /// Then the session ends again with what was written: true.
+    fn end_if_outlived(
+        &self,
+        key: &SessionKey,
+        before: &Session,
+        written: &mut Session,
+        began: Timestamp,
+    ) -> bool {
+        let outlived =
+            before.is_live(began, self.limits) && !before.is_live(pg::clock(), self.limits);
+        if outlived {
+            self.now.set(pg::clock());
+            let ended = Session { expiry: before.expiry, ..written.clone() };
+            written.stored_expiry = written.expiry;
+            self.table.save(key, written, &ended);
+        }
+        outlived
     }
 
     fn apply(&self, session: &Session, change: Change) -> Result<Session> {
         let mut changed = session.clone();
         changed.terms = change.terms;
         changed.expiry = if change.terms == session.terms {
-            session.slid_expiry(self.now, self.limits)
+            session.slid_expiry(self.now.get(), self.limits)
         } else {
-            change.terms.expiry(self.now, session.created_at, self.limits)
+            change.terms.expiry(self.now.get(), session.created_at, self.limits)
         };
         if let Some(data) = change.data.filter(|data| *data != session.data) {
             refuse_if_too_large(data.len(), session.data.len())?;
@@ -282,29 +311,37 @@ impl Store {
     /// Moves the session from `old` to `new`, or begins an empty one there.
     fn rename(&self, old: &SessionKey, new: &SessionKey) -> Result<()> {
         for look in [Look::AsOfStatement, Look::Locked] {
-            let Some(session) = self.find(old, look) else {
-                if settings::strict() {
-                    return Err(Error::NoSession);
-                }
-                return self.create(new, Map::empty().stored(), NewTerms::default()).map(drop);
-            };
-            if session.contended && look != Look::Locked {
+            let Some(session) = self.find(old, look) else { return self.begin_instead(new) };
+            let began = pg::clock();
+            let mut renamed = session.clone();
+            renamed.expiry = session.slid_expiry(self.now.get(), self.limits);
+            if !self.table.rename(old, &session, new, renamed.expiry)? {
                 continue;
             }
-            let expiry = session.slid_expiry(self.now, self.limits);
-            if self.table.rename(old, &session, new, expiry)? {
-                return Ok(());
+            if self.end_if_outlived(new, &session, &mut renamed, began) {
+                return self.begin_instead(new);
             }
+            return Ok(());
         }
         Err(Error::Contention)
+    }
+
+    /// What renaming a missing session comes to.
+    fn begin_instead(&self, new: &SessionKey) -> Result<()> {
+        if settings::strict() {
+            return Err(Error::NoSession);
+        }
+        self.create(new, Map::empty().stored(), NewTerms::default()).map(drop)
     }
 
     /// Makes way for a session under `key`.
     fn free(&self, key: &SessionKey) -> Result<()> {
         match self.table.find(key, Look::AsOfStatement) {
-            Some(session) if session.is_live(self.now, self.limits) => Err(Error::SessionExists),
+            Some(session) if session.is_live(self.now.get(), self.limits) => {
+                Err(Error::SessionExists)
+            }
             Some(_) => {
-                self.table.delete_expired(key, self.now, self.limits);
+                self.table.delete_expired(key, self.now.get(), self.limits);
                 Ok(())
             }
             None => Ok(()),
@@ -313,19 +350,23 @@ impl Store {
 
     /// Ends the session; whether there was a live one.
     pub fn destroy(&self, id: SessionId<'_>) -> bool {
+        let began = pg::clock();
         let deleted = self.table.delete(&id.key());
-        deleted
-            .is_some_and(|(expiry, created_at)| is_live(expiry, created_at, self.now, self.limits))
+        deleted.is_some_and(|(expiry, created_at)| {
+            let is_live = |now| is_live(expiry, created_at, now, self.limits);
+            // It counts as of now if it ended while this call waited for its row.
+            is_live(self.now.get()) && !(is_live(began) && !is_live(pg::clock()))
+        })
     }
 
     /// How many sessions are live.
     pub fn count(&self) -> i64 {
-        self.table.count(self.now, self.limits)
+        self.table.count(self.now.get(), self.limits)
     }
 
     /// Removes up to `max_rows` expired sessions; how many.
     pub fn collect(&self, max_rows: Option<i64>) -> i64 {
-        self.table.collect(self.now, max_rows) as i64
+        self.table.collect(self.now.get(), max_rows) as i64
     }
 }
 

@@ -30,12 +30,14 @@ pub fn home_in(namespace: pg_sys::Oid, name: &CStr) -> Option<Home> {
         if table == pg_sys::InvalidOid || schema.is_null() {
             return None;
         }
-        let relation = pg_sys::try_relation_open(table, pg_sys::AccessShareLock as i32);
-        if relation.is_null() {
+        // From the cache, for a lock might have to be waited for here.
+        let cache = pg_sys::SysCacheIdentifier::RELOID as i32;
+        let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(table));
+        if tuple.is_null() {
             return None;
         }
-        let owner = (*(*relation).rd_rel).relowner;
-        pg_sys::relation_close(relation, pg_sys::AccessShareLock as i32);
+        let owner = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>()).relowner;
+        pg_sys::ReleaseSysCache(tuple);
         let quoted = CStr::from_ptr(pg_sys::quote_identifier(schema));
         Some(Home { schema: quoted.to_string_lossy().into_owned(), table, owner })
     }

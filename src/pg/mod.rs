@@ -28,6 +28,6 @@ pub use worker::{
     is_preloaded, run_sweeper, send_reload, set_for_process, start_launcher, wait,
 };
 pub use xact::{
-    XactEvent, clock, current_subtransaction, has_written, in_subtransaction, is_read_only,
-    on_transaction_event, statement_start, try_lock_for_write,
+    LockMode, XactEvent, clock, current_subtransaction, has_written, in_subtransaction,
+    is_read_only, lock, on_transaction_event, statement_start, try_lock,
 };

@@ -295,11 +295,6 @@ impl<'c> Row<'c> {
         self.datum(column).map(|datum| datum.value() as i32)
     }
 
-    /// A `boolean`
-    pub fn boolean(&self, column: i32) -> Option<bool> {
-        self.datum(column).map(|datum| datum.value() as u8 != 0)
-    }
-
     /// A `timestamptz`
     pub fn time(&self, column: i32) -> Option<Timestamp> {
         self.int8(column).map(Timestamp)

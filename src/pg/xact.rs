@@ -34,10 +34,29 @@ pub fn current_subtransaction() -> pg_sys::SubTransactionId {
     unsafe { pg_sys::GetCurrentSubTransactionId() }
 }
 
-/// Locks the table for writing rows unless that would have to wait; kept to the transaction's end.
-pub fn try_lock_for_write(table: pg_sys::Oid) -> bool {
+/// What a statement needs of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockMode {
+    /// To read rows.
+    Read = pg_sys::AccessShareLock as isize,
+    /// To write rows.
+    Write = pg_sys::RowExclusiveLock as isize,
+}
+
+/// Locks a table, to the transaction's end, unless that would have to wait.
+pub fn try_lock(table: pg_sys::Oid, mode: LockMode) -> bool {
     // SAFETY: any oid may be locked; a dropped table's is found to be gone later.
-    unsafe { pg_sys::ConditionalLockRelationOid(table, pg_sys::RowExclusiveLock as i32) }
+    unsafe { pg_sys::ConditionalLockRelationOid(table, mode as i32) }
+}
+
+/// Locks a table, to the transaction's end; whether that had to wait.
+pub fn lock(table: pg_sys::Oid, mode: LockMode) -> bool {
+    let waits = !try_lock(table, mode);
+    if waits {
+        // SAFETY: as above.
+        unsafe { pg_sys::LockRelationOid(table, mode as i32) };
+    }
+    waits
 }
 
 /// Runs `work` in a subtransaction; an error undoes it and goes no further.

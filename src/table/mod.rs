@@ -16,7 +16,7 @@ pub use sweep::Sweep;
 use crate::error::{Error, Result};
 use crate::id::SessionKey;
 use crate::lifetime::{Limits, Timestamp};
-use crate::pg::{self, Access, Caller, Home, Plan, Rows, Value};
+use crate::pg::{self, Access, Caller, Home, LockMode, Plan, Rows, Value};
 use pgrx::{PgSqlErrorCode, PgTryBuilder};
 use statements::Statement;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -128,6 +128,11 @@ impl Table {
     /// Runs a statement that changes rows; how many it changed.
     fn write<'a>(&self, statement: Statement, args: impl IntoIterator<Item = Value<'a>>) -> u64 {
         self.run(statement, args, Access::ReadWrite, |rows| rows.count())
+    }
+
+    /// Locks the table for the rest of the transaction; whether that had to wait.
+    pub fn lock(&self, mode: LockMode) -> bool {
+        pg::lock(self.home.table, mode)
     }
 
     /// Reads a session, expired or not.

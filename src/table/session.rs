@@ -21,8 +21,6 @@ pub struct Session {
     pub terms: Terms,
     /// Whom the session belongs to, if the application said so.
     pub principal: Option<String>,
-    /// Whether another transaction has changed or locked the row since, or has tried to.
-    pub contended: bool,
 }
 
 impl Session {
@@ -38,7 +36,6 @@ impl Session {
             version: row.int8(4)?,
             terms: Terms { lifetime: Lifetime::from_seconds(row.int4(5)?)?, deadline: row.time(6) },
             principal,
-            contended: row.boolean(8)?,
         })
     }
 
@@ -55,7 +52,6 @@ impl Session {
             version: now.unix_micros(),
             terms,
             principal: None,
-            contended: false,
         }
     }
 

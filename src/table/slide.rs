@@ -9,7 +9,7 @@ use super::session::State;
 use super::statements::Statement;
 use crate::id::SessionKey;
 use crate::lifetime::Timestamp;
-use crate::pg::{self, Value, XactEvent};
+use crate::pg::{self, LockMode, Value, XactEvent};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -92,14 +92,15 @@ fn apply() {
     if pg::is_read_only() || slides.is_empty() {
         return;
     }
-    // An error here, were it only a full disk, must not take the application's transaction along.
-    pg::in_subtransaction(|| {
-        if !pg::try_lock_for_write(table.home.table) {
-            return;
-        }
-        for ((key, state), slide) in slides {
-            let expiry = [Value::Time(slide.expiry)];
+    if !pg::try_lock(table.home.table, LockMode::Write) {
+        return;
+    }
+    for ((key, state), slide) in slides {
+        let expiry = [Value::Time(slide.expiry)];
+        // An error here, were it only a full disk, must not take the application's transaction
+        // along, nor the other slides.
+        pg::in_subtransaction(|| {
             table.write(Statement::Slide, state.as_read(&key).into_iter().chain(expiry));
-        }
-    });
+        });
+    }
 }

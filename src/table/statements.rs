@@ -52,11 +52,9 @@ pub const COUNT: usize = Statement::Launcher as usize + 1;
 pub const EXTENSION_SCHEMA: &str = "SELECT extnamespace FROM pg_catalog.pg_extension \
     WHERE extname OPERATOR(pg_catalog.=) 'session_store'";
 
-/// The columns of `Find` and `Lock`, in the order in which `Session` reads them. An `xmax` other
-/// than the row's own `xmin`, which a writer that locked the row before leaves, is another's.
-const COLUMNS: &str = "session_data, session_expiry, created_at, version, lifetime, deadline, \
-    principal, xmax OPERATOR(pg_catalog.<>) '0'::pg_catalog.xid \
-    AND xmax OPERATOR(pg_catalog.<>) xmin";
+/// The columns of `Find` and `Lock`, in the order in which `Session` reads them.
+const COLUMNS: &str =
+    "session_data, session_expiry, created_at, version, lifetime, deadline, principal";
 
 /// True while the row is as it was read: $1 key, $2 version, $3 expiry, $4 lifetime, $5 deadline.
 /// The version stands for the content; sliding and changed terms leave it alone.
