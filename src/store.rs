@@ -8,7 +8,7 @@
 use crate::codec::{Content, Map};
 use crate::error::{Error, Result};
 use crate::id::{NewId, SessionId, SessionKey};
-use crate::lifetime::{Limits, Terms, Timestamp};
+use crate::lifetime::{Limits, Terms, Timestamp, absolute_end};
 use crate::pg::{self, Caller, LockMode};
 use crate::settings;
 use crate::table::{Look, Session, Table, is_live};
@@ -94,7 +94,9 @@ impl Store {
     }
 
     fn find(&self, key: &SessionKey, look: Look) -> Option<Session> {
-        let session = self.table.find(key, look)?;
+        let mut session = self.table.find(key, look)?;
+        let end = absolute_end(session.created_at, self.limits.absolute_lifetime);
+        session.expiry = session.expiry.min(end);
         if look == Look::Locked {
             // The lock may have been waited for, and meanwhile the session may have ended.
             self.now.set(pg::clock());
@@ -181,17 +183,25 @@ impl Store {
         id: SessionId<'_>,
         decide: impl Fn(&Session) -> Result<Option<Change>>,
     ) -> Result<Option<Session>> {
-        let key = id.key();
-        for look in [Look::AsOfStatement, Look::Locked] {
-            let Some(mut session) = self.find(&key, look) else { return Ok(None) };
+        self.change_from(Look::AsOfStatement, &id.key(), decide)
+    }
+
+    fn change_from(
+        &self,
+        first: Look,
+        key: &SessionKey,
+        decide: impl Fn(&Session) -> Result<Option<Change>>,
+    ) -> Result<Option<Session>> {
+        for look in [first, Look::Locked] {
+            let Some(mut session) = self.find(key, look) else { return Ok(None) };
             let Some(change) = decide(&session)? else {
-                self.table.slide(&key, &mut session, self.now.get(), self.limits);
+                self.table.slide(key, &mut session, self.now.get(), self.limits);
                 return Ok(None);
             };
             let mut changed = self.apply(&session, change)?;
             let began = pg::clock();
-            if changed == session || self.table.save(&key, &session, &changed) {
-                let outlived = self.end_if_outlived(&key, &session, &mut changed, began);
+            if changed == session || self.table.save(key, &session, &changed) {
+                let outlived = self.end_if_outlived(key, &session, &mut changed, began);
                 return Ok((!outlived).then_some(changed));
             }
         }
@@ -266,16 +276,20 @@ impl Store {
 
     /// Creates the session or replaces its content and terms; the version.
     pub fn put(&self, id: SessionId<'_>, data: &[u8], terms: NewTerms) -> Result<i64> {
+        let key = id.key();
+        let mut look = Look::AsOfStatement;
         for _ in 0..ATTEMPTS {
-            let replaced = self.change(id, |_| {
+            let replaced = self.change_from(look, &key, |_| {
                 Ok(Some(Change { data: Some(data.to_vec()), terms: terms.for_new() }))
             })?;
             if let Some(session) = replaced {
                 return Ok(session.version);
             }
-            if let Some(version) = self.insert(&id.key(), data, terms)? {
+            if let Some(version) = self.insert(&key, data, terms)? {
                 return Ok(version);
             }
+            // Another client has created it since.
+            look = Look::Fresh;
         }
         Err(Error::Contention)
     }
@@ -354,8 +368,9 @@ impl Store {
         let deleted = self.table.delete(&id.key());
         deleted.is_some_and(|(expiry, created_at)| {
             let is_live = |now| is_live(expiry, created_at, now, self.limits);
-            // It counts as of now if it ended while this call waited for its row.
-            is_live(self.now.get()) && !(is_live(began) && !is_live(pg::clock()))
+            // If it ended while this call waited for its row, it was over before.
+            let outlived = is_live(began) && !is_live(pg::clock());
+            is_live(self.now.get()) && !outlived
         })
     }
 

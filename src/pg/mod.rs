@@ -18,7 +18,7 @@ mod xact;
 pub use catalog::{
     Home, accept_invalidations, current_database, databases, home_in, home_of, on_catalog_change,
 };
-pub use identity::with_rights_of;
+pub use identity::{restrict_operations, with_rights_of};
 pub use log::{FUNCTION_NAME, hide_statements_of_our_errors};
 pub use settings::{reserve_prefix, set_for_session};
 pub use spi::{Access, Address, Connection, Plan, Row, Rows, Value, connect};
@@ -28,6 +28,7 @@ pub use worker::{
     is_preloaded, run_sweeper, send_reload, set_for_process, start_launcher, wait,
 };
 pub use xact::{
-    LockMode, XactEvent, clock, current_subtransaction, has_written, in_subtransaction,
-    is_read_only, lock, on_transaction_event, statement_start, try_lock,
+    LockMode, XactEvent, clock, commit_as_set, commit_asynchronously, current_subtransaction,
+    has_written, in_subtransaction, is_read_only, lock, on_transaction_event, statement_start,
+    try_lock,
 };

@@ -105,19 +105,13 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// Plans `sql` once for all calls to come, whatever `plan_cache_mode` says.
+    /// Prepares `sql` for this and all later connections.
     pub fn prepare(&self, sql: &str, types: &[pg_sys::Oid]) -> Plan {
         let sql = CString::new(sql).expect("a statement has no NUL byte");
         let mut types = types.to_vec();
         // SAFETY: `types` lives through the call; SPI copies it and the text.
-        let plan = unsafe {
-            pg_sys::SPI_prepare_cursor(
-                sql.as_ptr(),
-                types.len() as i32,
-                types.as_mut_ptr(),
-                pg_sys::CURSOR_OPT_GENERIC_PLAN as i32,
-            )
-        };
+        let plan =
+            unsafe { pg_sys::SPI_prepare(sql.as_ptr(), types.len() as i32, types.as_mut_ptr()) };
         let plan = NonNull::new(plan).expect("a statement of ours is valid");
         // SAFETY: `plan` was just made by SPI_prepare_cursor.
         let kept = unsafe { pg_sys::SPI_keepplan(plan.as_ptr()) };
@@ -133,7 +127,7 @@ impl Connection {
         access: Access,
     ) -> Rows<'_> {
         let mut parameters = Parameters::from(args);
-        let _index_only = WithoutSequentialScans::begin();
+        let _planner = PlannerSettings::begin();
         // SAFETY: there are at least as many parameters as the plan has.
         let status = unsafe {
             pg_sys::SPI_execute_plan(
@@ -157,7 +151,7 @@ impl Connection {
     ) {
         const FETCH: core::ffi::c_long = 1_000;
         let mut parameters = Parameters::from(args);
-        let _index_only = WithoutSequentialScans::begin();
+        let _planner = PlannerSettings::begin();
         // SAFETY: as in `execute`; the portal is closed below, or with the transaction.
         let portal = unsafe {
             pg_sys::SPI_cursor_open(
@@ -204,27 +198,36 @@ impl Parameters {
     }
 }
 
-/// Keeps the planner from sequential scans: a kept plan made while the table was small would read
-/// all of it when it has grown. Set as variables, for `SET LOCAL` would cost as much as a look-up.
-struct WithoutSequentialScans {
-    before: bool,
+/// Has every plan made once, and by the index: a plan made while the table was small would read all
+/// of it when it has grown. Set as variables, for `SET LOCAL` would cost as much as a look-up.
+struct PlannerSettings {
+    enable_seqscan: bool,
+    plan_cache_mode: core::ffi::c_int,
 }
 
-impl WithoutSequentialScans {
+impl PlannerSettings {
     fn begin() -> Self {
-        // SAFETY: the backend's only thread reads and writes it; Drop puts it back.
+        // SAFETY: variables of the backend's only thread; Drop puts them back.
         unsafe {
-            let before = pg_sys::enable_seqscan;
+            let before = Self {
+                enable_seqscan: pg_sys::enable_seqscan,
+                plan_cache_mode: pg_sys::plan_cache_mode,
+            };
             pg_sys::enable_seqscan = false;
-            Self { before }
+            pg_sys::plan_cache_mode =
+                pg_sys::PlanCacheMode::PLAN_CACHE_MODE_FORCE_GENERIC_PLAN as core::ffi::c_int;
+            before
         }
     }
 }
 
-impl Drop for WithoutSequentialScans {
+impl Drop for PlannerSettings {
     fn drop(&mut self) {
         // SAFETY: as above.
-        unsafe { pg_sys::enable_seqscan = self.before };
+        unsafe {
+            pg_sys::enable_seqscan = self.enable_seqscan;
+            pg_sys::plan_cache_mode = self.plan_cache_mode;
+        }
     }
 }
 

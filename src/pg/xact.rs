@@ -28,6 +28,29 @@ pub fn has_written() -> bool {
     unsafe { pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId }
 }
 
+static mut SYNCHRONOUS_COMMIT: Option<i32> = None;
+
+/// Has the transaction that is about to commit do so without waiting for disk or standby.
+pub fn commit_asynchronously() {
+    // SAFETY: variables of the backend's only thread; `commit_as_set` puts the setting back.
+    unsafe {
+        SYNCHRONOUS_COMMIT = Some(pg_sys::synchronous_commit);
+        pg_sys::synchronous_commit =
+            pg_sys::SyncCommitLevel::SYNCHRONOUS_COMMIT_OFF as core::ffi::c_int;
+    }
+}
+
+/// Ends what [`commit_asynchronously`] began; called when a transaction has ended.
+pub fn commit_as_set() {
+    // SAFETY: as above.
+    unsafe {
+        if let Some(level) = SYNCHRONOUS_COMMIT {
+            pg_sys::synchronous_commit = level;
+            SYNCHRONOUS_COMMIT = None;
+        }
+    }
+}
+
 /// The innermost subtransaction's number.
 pub fn current_subtransaction() -> pg_sys::SubTransactionId {
     // SAFETY: called inside a transaction.

@@ -57,7 +57,8 @@ impl Session {
 
     /// Whether the session is there for a client whose clock says `now`.
     pub fn is_live(&self, now: Timestamp, limits: Limits) -> bool {
-        is_live(self.expiry, self.created_at, now, limits)
+        // What this transaction is about to add does not count: others do not see it yet.
+        is_live(self.stored_expiry, self.created_at, now, limits)
     }
 
     /// The expiry after a use at `now`, which never shortens the promised one.
@@ -91,6 +92,11 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Whether the session has expired by `now`.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expiry <= now
+    }
+
     /// The first five parameters of the statements that insist on it.
     pub fn as_read<'a>(&self, key: &'a SessionKey) -> [Value<'a>; 5] {
         [

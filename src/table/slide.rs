@@ -38,6 +38,9 @@ thread_local! {
 /// Follows transactions; called once, when the library is loaded.
 pub fn init() {
     pg::on_transaction_event(|event| {
+        if event == XactEvent::End {
+            pg::commit_as_set();
+        }
         if PENDING.with_borrow(|pending| pending.slides.is_none()) {
             return;
         }
@@ -95,7 +98,14 @@ fn apply() {
     if !pg::try_lock(table.home.table, LockMode::Write) {
         return;
     }
+    // The application does not wait for a disk or a standby because it has read a session.
+    if !pg::has_written() {
+        pg::commit_asynchronously();
+    }
     for ((key, state), slide) in slides {
+        if state.has_expired(pg::clock()) {
+            continue;
+        }
         let expiry = [Value::Time(slide.expiry)];
         // An error here, were it only a full disk, must not take the application's transaction
         // along, nor the other slides.

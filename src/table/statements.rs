@@ -132,10 +132,12 @@ impl Statement {
             Statement::Record => format!(
                 "UPDATE {schema}.session_sweep SET sweeps = sweeps OPERATOR(pg_catalog.+) 1, \
                  total_rows = total_rows OPERATOR(pg_catalog.+) $3, last_start = $1, \
-                 last_duration = $2 OPERATOR(pg_catalog.-) $1, last_rows = $3"
+                 last_duration = $2 OPERATOR(pg_catalog.-) $1, last_rows = $3 WHERE singleton"
             ),
             Statement::RecordError => {
-                format!("UPDATE {schema}.session_sweep SET last_error = $1, last_error_at = $2")
+                format!(
+                    "UPDATE {schema}.session_sweep SET last_error = $1, last_error_at = $2 WHERE singleton"
+                )
             }
             Statement::Launcher => format!(
                 "SELECT pid FROM pg_catalog.pg_locks WHERE granted \

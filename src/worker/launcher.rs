@@ -18,14 +18,15 @@ const IDLE_ROUNDS: u32 = 2;
 /// What the launcher knows of a database.
 struct Database {
     has_extension: bool,
+    /// Whether the sessions there can see that it is served.
+    is_lit: bool,
     misses: u32,
     due: Instant,
 }
 
 /// Runs until the server stops, or until no database has the extension.
 pub fn run() {
-    let lit = pg::in_transaction("looking for another launcher", || CLUSTER.light());
-    if lit != Ok(true) {
+    if !is_alone() {
         return;
     }
     let report = SharedReport::create();
@@ -47,6 +48,19 @@ pub fn run() {
     }
 }
 
+/// Lights the cluster's beacon; false if another launcher has. A client that just looks at it is in
+/// the way for an instant only.
+fn is_alone() -> bool {
+    for _ in 0..10 {
+        let lit = pg::in_transaction("looking for another launcher", || CLUSTER.light());
+        if lit == Ok(true) {
+            return true;
+        }
+        pg::wait(Duration::from_millis(100));
+    }
+    false
+}
+
 struct Launcher {
     databases: HashMap<Oid, Database>,
     report: SharedReport,
@@ -61,11 +75,15 @@ impl Launcher {
     /// Waits for the next round. A reload, which also a session that is not served asks for, makes
     /// all databases due at once.
     fn wait_until(&mut self, next: Instant) {
-        while let Some(left) = next.checked_duration_since(Instant::now()) {
-            // A signal that only says that a worker ended is no reason to begin early.
-            if pg::wait(left.max(Duration::from_millis(1))) {
+        loop {
+            // Also when the round took longer than the interval: a reload must not be missed.
+            if pg::wait(next.saturating_duration_since(Instant::now())) {
                 let now = Instant::now();
                 self.databases.values_mut().for_each(|database| database.due = now);
+                return;
+            }
+            // A signal that only says that a worker ended is no reason to begin early.
+            if Instant::now() >= next {
                 return;
             }
         }
@@ -98,12 +116,10 @@ impl Launcher {
         }
         self.has_complained = false;
         let has_extension = self.report.take();
-        let known = self.databases.entry(oid);
-        let database = known.or_insert(Database { has_extension: false, misses: 0, due: began });
-        if has_extension != database.has_extension {
-            announce(oid, has_extension);
-            database.has_extension = has_extension;
-        }
+        let new = Database { has_extension: false, is_lit: false, misses: 0, due: began };
+        let database = self.databases.entry(oid).or_insert(new);
+        database.has_extension = has_extension;
+        database.announce(oid);
         database.misses = if has_extension { 0 } else { database.misses + 1 };
         let rounds = 1 << database.misses.saturating_sub(1).min(MOST_DOUBLINGS);
         // A little early, so that it is due when its round begins.
@@ -114,23 +130,31 @@ impl Launcher {
     fn forget_all_but(&mut self, existing: &[Oid]) {
         self.databases.retain(|oid, database| {
             let exists = existing.contains(oid);
-            if !exists && database.has_extension {
-                announce(*oid, false);
+            if !exists {
+                database.has_extension = false;
+                database.announce(*oid);
             }
             exists
         });
     }
 }
 
-/// Tells the sessions of a database whether it is served.
-fn announce(oid: Oid, is_served: bool) {
-    let beacon = Beacon { database: Some(oid) };
-    let _ = pg::in_transaction("announcing databases", || {
-        if is_served {
-            // Another can hold it only for the instant of a look; the next change tries again.
-            beacon.light();
-        } else {
-            beacon.put_out();
+impl Database {
+    /// Tells the sessions of the database whether it is served. Where a client that looks is in the
+    /// way, the next round tries again.
+    fn announce(&mut self, oid: Oid) {
+        if self.is_lit == self.has_extension {
+            return;
         }
-    });
+        let beacon = Beacon { database: Some(oid) };
+        let lit = pg::in_transaction("announcing databases", || {
+            if self.has_extension {
+                beacon.light()
+            } else {
+                beacon.put_out();
+                false
+            }
+        });
+        self.is_lit = lit.unwrap_or(self.is_lit);
+    }
 }

@@ -4,6 +4,7 @@ use crate::lifetime::Timestamp;
 use crate::pg::{self, Address, Report};
 use crate::settings;
 use crate::table::{Sweep, Table};
+use core::ffi::CStr;
 use std::time::{Duration, Instant};
 
 /// Addresses kept at once: eight bytes each.
@@ -13,11 +14,24 @@ const MOST_ADDRESSES: usize = 1_000_000;
 /// least half of the time is left to others.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
+/// What a sweep needs whatever is set for the database.
+const SETTINGS: [(&CStr, &CStr); 6] = [
+    (c"application_name", c"session_store"),
+    // A sweep that a crash undoes is done again, so it waits for no disk and no standby.
+    (c"synchronous_commit", c"off"),
+    // One locked table must not keep the other databases waiting.
+    (c"lock_timeout", c"1s"),
+    (c"statement_timeout", c"0"),
+    (c"default_transaction_isolation", c"read committed"),
+    (c"default_transaction_read_only", c"off"),
+];
+
 /// Removes what has expired and says in the statistics what that was.
 pub fn run(report: &Report) {
-    pg::set_for_process(c"application_name", c"session_store");
-    // A sweep that a crash undoes is done again, so it waits for no disk and no standby.
-    pg::set_for_process(c"synchronous_commit", c"off");
+    for (name, value) in SETTINGS {
+        pg::set_for_process(name, value);
+    }
+    pg::restrict_operations();
     let start = pg::clock();
     match find_table() {
         Ok(true) => report.found(),
