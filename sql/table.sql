@@ -23,7 +23,7 @@ CREATE TABLE @extschema@.session (
     created_at timestamptz NOT NULL,
     version bigint NOT NULL,
     deadline timestamptz,
-    lifetime integer NOT NULL CHECK (lifetime >= 0),
+    lifetime integer NOT NULL CHECK (lifetime BETWEEN 0 AND 2145916800), -- 68 years
     session_key bytea NOT NULL CHECK (pg_catalog.octet_length(session_key) = 32),
     session_data bytea NOT NULL,
     principal text,

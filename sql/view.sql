@@ -12,9 +12,9 @@ SELECT
     @extschema@.session_decode(session_data) AS data
 FROM @extschema@.session
 CROSS JOIN (
-    -- NULL, which LEAST ignores, where there is no limit.
-    SELECT NULLIF(pg_catalog.current_setting('session_store.absolute_lifetime', true)::pg_catalog.interval,
-        '0'::pg_catalog.interval) AS lifetime
+    -- In seconds, for days are not all of one length. NULL, which LEAST ignores, is no limit.
+    SELECT pg_catalog.make_interval(secs => NULLIF(pg_catalog.date_part('epoch',
+        pg_catalog.current_setting('session_store.absolute_lifetime', true)::pg_catalog.interval), 0)) AS lifetime
 ) AS absolute
 WHERE LEAST(session_expiry, created_at OPERATOR(pg_catalog.+) absolute.lifetime)
     OPERATOR(pg_catalog.>) pg_catalog.statement_timestamp();

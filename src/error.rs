@@ -12,6 +12,8 @@ use std::borrow::Cow;
 pub enum Error {
     /// An argument that may not be NULL is.
     Null(&'static str),
+    /// An array holds a NULL.
+    NullElement(&'static str),
     /// The text is not a session id.
     InvalidSid,
     /// The interval is negative or beyond 68 years.
@@ -59,6 +61,11 @@ impl Error {
                 ERRCODE_NULL_VALUE_NOT_ALLOWED,
                 format!("{argument} must not be null").into(),
                 "Pass a value; only arguments with a default accept NULL.".into(),
+            ),
+            NullElement(argument) => (
+                ERRCODE_NULL_VALUE_NOT_ALLOWED,
+                format!("{argument} must not contain nulls").into(),
+                "Leave the NULLs out of the array.".into(),
             ),
             InvalidSid => (
                 ERRCODE_INVALID_PARAMETER_VALUE,

@@ -221,7 +221,7 @@ impl Store {
             before.is_live(began, self.limits) && !before.is_live(pg::clock(), self.limits);
         if outlived {
             self.now.set(pg::clock());
-            let ended = Session { expiry: before.expiry, ..written.clone() };
+            let ended = Session { expiry: before.stored_expiry, ..written.clone() };
             written.stored_expiry = written.expiry;
             self.table.save(key, written, &ended);
         }

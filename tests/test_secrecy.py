@@ -147,3 +147,18 @@ def test_reading_and_sliding_log_nothing(server, database):
     client.execute(f"SELECT session_get('{SID}'), session_load('{SID}'), session_touch('{SID}')")
     client.execute(f"SELECT session_set('{SID}', 'k', '1')")
     assert server.log_text(before) == ""
+
+
+def test_errors_that_postgresql_raises_within_a_call_hide_the_statement_and_later_ones_do_not(server, database):
+    client, locker = Interpolating(database), database.connect()
+    client.execute(f"SELECT session_create('{{}}', '{SID}'); SET lock_timeout = 1")
+    locker.execute("BEGIN; SELECT FROM session FOR UPDATE")
+    before = len(server.log_text())
+    with pytest.raises(psycopg2.errors.LockNotAvailable):
+        client.execute(f"SELECT session_set('{SID}', 'k', '1')")
+    logged = server.log_text(before)
+    assert "lock timeout" in logged and "Secret" not in logged
+    client.execute(f"DO $$ BEGIN PERFORM session_set('{SID}', 'k', '1'); EXCEPTION WHEN lock_not_available THEN END $$")
+    with pytest.raises(psycopg2.Error):
+        client.execute("SELECT 1 / 0 AS mine")
+    assert "STATEMENT:  SELECT 1 / 0 AS mine" in server.log_text(before)

@@ -465,3 +465,19 @@ def test_what_expires_while_a_read_waits_for_the_table_is_absent(owner, values_a
     }
     assert values_after_expiry(list(expected), "LOCK TABLE session IN ACCESS EXCLUSIVE MODE", "COMMIT") == expected
     assert one(owner, "SELECT count(*) FROM session_live WHERE data ? 'old'") == 0
+
+
+@pytest.mark.parametrize("call", ["""session_release('s', '{"late": 1}')""", "session_touch('s', '2 hours')"])
+def test_what_expires_while_a_write_waits_stays_so_though_it_was_read_before(database, owner, call):
+    owner.execute("SELECT session_create('{}', 's')")
+    expires_in(owner, "s", "700 ms")
+    writer, locker = database.connect(APP), database.connect()
+    writer.execute("BEGIN; SELECT session_get('s')")  # remembers a slide
+    locker.execute("BEGIN; SELECT FROM session FOR UPDATE")
+    written = database.later(writer, f"SELECT {call}")
+    wait_until(lambda: is_past(owner, "s"))
+    locker.execute("ROLLBACK")
+    written.result()
+    writer.execute("COMMIT")
+    assert one(owner, "SELECT session_exist('s')") is False
+    assert is_past(owner, "s")

@@ -66,7 +66,7 @@ fn session_merge(
         return Err(Error::NotAnObject("patch").into());
     };
     let remove = remove.iter().flat_map(|keys| keys.iter()).collect::<Option<Vec<_>>>();
-    let remove = remove.ok_or(Error::Null("remove"))?;
+    let remove = remove.ok_or(Error::NullElement("remove"))?;
     let store = Store::open_for_writing(caller)?;
     Ok(store.edit(id, |map| Ok(Some(map.merge(&patch, &remove)?)))?)
 }

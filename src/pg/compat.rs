@@ -1,6 +1,14 @@
 //! What differs between PostgreSQL's major versions.
 
+use core::ffi::CStr;
 use pgrx::pg_sys;
+
+/// Timeouts, beyond those that every version has, that must not end a worker's transaction.
+#[cfg(any(feature = "pg15", feature = "pg16"))]
+pub const NEWER_TIMEOUTS: &[&CStr] = &[];
+/// Timeouts, beyond those that every version has, that must not end a worker's transaction.
+#[cfg(not(any(feature = "pg15", feature = "pg16")))]
+pub const NEWER_TIMEOUTS: &[&CStr] = &[c"transaction_timeout"];
 
 type Handler = unsafe extern "C-unwind" fn(i32);
 

@@ -1,7 +1,8 @@
 //! Keeps session ids out of the server log.
 //!
 //! PostgreSQL logs the statement that caused an error. Drivers that interpolate parameters put the
-//! session id into that statement, so our own errors ask for it to be left out.
+//! session id into that statement, so it is left out for our own errors, and for those that
+//! PostgreSQL raises within a statement of ours, such as a lock timeout.
 
 use core::ffi::CStr;
 use pgrx::{pg_guard, pg_sys};
@@ -11,6 +12,21 @@ pub const FUNCTION_NAME: &str = "session_store";
 const MARK: &CStr = c"session_store";
 
 static mut NEXT: pg_sys::emit_log_hook_type = None;
+
+/// Whether a statement of ours has failed and the transaction or savepoint is not rolled back yet.
+static mut HAS_FAILED: bool = false;
+
+/// Says that the error on its way comes from a statement of ours.
+pub fn hide_statement_of_this_error() {
+    // SAFETY: a variable of the backend's only thread.
+    unsafe { HAS_FAILED = true };
+}
+
+/// Says that errors from now on are others' again.
+pub fn show_statements_again() {
+    // SAFETY: as above.
+    unsafe { HAS_FAILED = false };
+}
 
 /// Installs the log hook; called once, when the library is loaded.
 pub fn hide_statements_of_our_errors() {
@@ -26,7 +42,8 @@ extern "C-unwind" fn hide_statement(error: *mut pg_sys::ErrorData) {
     // SAFETY: PostgreSQL passes a valid report; its function name is NULL or a C string.
     unsafe {
         let report = &mut *error;
-        if !report.funcname.is_null() && CStr::from_ptr(report.funcname) == MARK {
+        let is_marked = !report.funcname.is_null() && CStr::from_ptr(report.funcname) == MARK;
+        if is_marked || HAS_FAILED {
             report.hide_stmt = true;
             // The context of dynamic SQL quotes the statement too.
             report.hide_ctx = true;

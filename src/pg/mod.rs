@@ -18,6 +18,7 @@ mod xact;
 pub use catalog::{
     Home, accept_invalidations, current_database, databases, home_in, home_of, on_catalog_change,
 };
+pub use compat::NEWER_TIMEOUTS;
 pub use identity::{restrict_operations, with_rights_of};
 pub use log::{FUNCTION_NAME, hide_statements_of_our_errors};
 pub use settings::{reserve_prefix, set_for_session};

@@ -97,7 +97,9 @@ impl Drop for Connection {
     fn drop(&mut self) {
         // After an error a connection opened below ours may still stand above it on SPI's stack,
         // and SPI_finish would close that one: leave it all to the abort.
-        if !std::thread::panicking() {
+        if std::thread::panicking() {
+            super::log::hide_statement_of_this_error();
+        } else {
             // SAFETY: the matching SPI_connect is in `connect`.
             unsafe { pg_sys::SPI_finish() };
         }
@@ -105,7 +107,7 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// Prepares `sql` for this and all later connections.
+    /// Prepares `sql` for this and all later connections of the backend to SPI.
     pub fn prepare(&self, sql: &str, types: &[pg_sys::Oid]) -> Plan {
         let sql = CString::new(sql).expect("a statement has no NUL byte");
         let mut types = types.to_vec();
@@ -113,7 +115,7 @@ impl Connection {
         let plan =
             unsafe { pg_sys::SPI_prepare(sql.as_ptr(), types.len() as i32, types.as_mut_ptr()) };
         let plan = NonNull::new(plan).expect("a statement of ours is valid");
-        // SAFETY: `plan` was just made by SPI_prepare_cursor.
+        // SAFETY: `plan` was just made by SPI_prepare.
         let kept = unsafe { pg_sys::SPI_keepplan(plan.as_ptr()) };
         assert_eq!(kept, 0, "SPI_keepplan");
         Plan(plan)

@@ -82,8 +82,8 @@ pub fn lock(table: pg_sys::Oid, mode: LockMode) -> bool {
     waits
 }
 
-/// Runs `work` in a subtransaction; an error undoes it and goes no further.
-pub fn in_subtransaction(work: impl FnOnce()) {
+/// Runs `work` in a subtransaction; an error undoes it and goes no further: false.
+pub fn in_subtransaction(work: impl FnOnce()) -> bool {
     // SAFETY: PL/pgSQL's pattern for blocks with an exception clause (`exec_stmt_block`): begin,
     // release or roll back, then restore memory context and resource owner.
     unsafe {
@@ -91,20 +91,23 @@ pub fn in_subtransaction(work: impl FnOnce()) {
         let owner = pg_sys::CurrentResourceOwner;
         pg_sys::BeginInternalSubTransaction(core::ptr::null());
         pg_sys::MemoryContextSwitchTo(context);
-        PgTryBuilder::new(AssertUnwindSafe(|| {
+        let went_well = PgTryBuilder::new(AssertUnwindSafe(|| {
             // At commit no statement is running any more, and SPI insists on an outer snapshot.
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
             work();
             pg_sys::PopActiveSnapshot();
             pg_sys::ReleaseCurrentSubTransaction();
+            true
         }))
         .catch_others(|_| {
             pg_sys::MemoryContextSwitchTo(context);
             pg_sys::RollbackAndReleaseCurrentSubTransaction();
+            false
         })
         .execute();
         pg_sys::MemoryContextSwitchTo(context);
         pg_sys::CurrentResourceOwner = owner;
+        went_well
     }
 }
 
@@ -142,6 +145,9 @@ pub fn on_transaction_event(handler: fn(XactEvent)) {
 }
 
 fn handle(event: XactEvent) {
+    if matches!(event, XactEvent::End | XactEvent::SubAbort { .. }) {
+        super::log::show_statements_again();
+    }
     // SAFETY: HANDLER is written once, before the callbacks are registered.
     if let Some(handler) = unsafe { HANDLER } {
         handler(event);

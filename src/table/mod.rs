@@ -135,6 +135,11 @@ impl Table {
         pg::lock(self.home.table, mode)
     }
 
+    /// Locks the table for the rest of the transaction if that need not wait.
+    pub fn try_lock(&self, mode: LockMode) -> bool {
+        pg::try_lock(self.home.table, mode)
+    }
+
     /// Reads a session, expired or not.
     pub fn find(&self, key: &SessionKey, look: Look) -> Option<Session> {
         let (statement, access) = match look {

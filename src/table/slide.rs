@@ -14,9 +14,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// More sessions than one request uses. A transaction that reads through all of them, a report for
-/// instance, slides the first ones only and stays within bounded memory.
-const MOST: usize = 1_000;
+/// More sessions than one request uses, and as many subtransactions as PostgreSQL keeps track of
+/// cheaply. A transaction that reads through all sessions slides the first ones only.
+const MOST: usize = 64;
 
 struct Slide {
     expiry: Timestamp,
@@ -95,22 +95,26 @@ fn apply() {
     if pg::is_read_only() || slides.is_empty() {
         return;
     }
-    if !pg::try_lock(table.home.table, LockMode::Write) {
-        return;
-    }
     // The application does not wait for a disk or a standby because it has read a session.
     if !pg::has_written() {
         pg::commit_asynchronously();
     }
-    for ((key, state), slide) in slides {
-        if state.has_expired(pg::clock()) {
-            continue;
+    // An error, were it only a full disk, must not take the application's transaction along. Nor
+    // the other slides, so after one each gets a subtransaction of its own.
+    let all_went_well =
+        pg::in_subtransaction(|| slides.iter().for_each(|slide| write(&table, slide)));
+    if !all_went_well && slides.len() > 1 {
+        for slide in &slides {
+            pg::in_subtransaction(|| write(&table, slide));
         }
-        let expiry = [Value::Time(slide.expiry)];
-        // An error here, were it only a full disk, must not take the application's transaction
-        // along, nor the other slides.
-        pg::in_subtransaction(|| {
-            table.write(Statement::Slide, state.as_read(&key).into_iter().chain(expiry));
-        });
     }
+}
+
+fn write(table: &Table, ((key, state), slide): (&(SessionKey, State), &Slide)) {
+    // What ended since it was read stays ended; and who holds the table is not waited for.
+    if state.has_expired(pg::clock()) || !table.try_lock(LockMode::Write) {
+        return;
+    }
+    let expiry = [Value::Time(slide.expiry)];
+    table.write(Statement::Slide, state.as_read(key).into_iter().chain(expiry));
 }

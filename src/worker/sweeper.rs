@@ -28,7 +28,8 @@ const SETTINGS: [(&CStr, &CStr); 6] = [
 
 /// Removes what has expired and says in the statistics what that was.
 pub fn run(report: &Report) {
-    for (name, value) in SETTINGS {
+    let timeouts = pg::NEWER_TIMEOUTS.iter().map(|name| (*name, c"0"));
+    for (name, value) in SETTINGS.into_iter().chain(timeouts) {
         pg::set_for_process(name, value);
     }
     pg::restrict_operations();
