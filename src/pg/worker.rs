@@ -184,7 +184,8 @@ impl Report {
 /// due: true. A request to terminate ends the process.
 pub fn wait(timeout: Duration) -> bool {
     let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-    let millis = timeout.as_millis().try_into().unwrap_or(i32::MAX.into());
+    // Rounded up: a pause of less than a millisecond is still one.
+    let millis = timeout.as_micros().div_ceil(1_000).try_into().unwrap_or(i32::MAX.into());
     // SAFETY: a worker's own latch; interrupts are served where no resource is held.
     unsafe {
         pg_sys::WaitLatch(pg_sys::MyLatch, events as i32, millis, pg_sys::PG_WAIT_EXTENSION);

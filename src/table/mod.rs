@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::id::SessionKey;
 use crate::lifetime::{Limits, Timestamp};
 use crate::pg::{self, Access, Caller, Home, LockMode, Plan, Rows, Value};
+use pgrx::pg_sys::Oid;
 use pgrx::{PgSqlErrorCode, PgTryBuilder};
 use statements::Statement;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -88,6 +89,11 @@ impl Table {
         };
         OPENED.set(Some(table.clone()));
         table
+    }
+
+    /// Which table it is.
+    pub fn oid(&self) -> Oid {
+        self.home.table
     }
 
     fn run<'a, R>(

@@ -39,8 +39,9 @@ pub fn run() {
             continue;
         };
         let next = Instant::now() + interval;
-        launcher.round(interval);
-        idle_rounds = if launcher.serves_any() { 0 } else { idle_rounds + 1 };
+        let looked_everywhere = launcher.round(interval);
+        let is_idle = looked_everywhere && !launcher.serves_any();
+        idle_rounds = if is_idle { idle_rounds + 1 } else { 0 };
         if idle_rounds >= IDLE_ROUNDS && !pg::is_preloaded() {
             return;
         }
@@ -89,16 +90,16 @@ impl Launcher {
         }
     }
 
-    /// Sweeps each database that is due, one after the other.
-    fn round(&mut self, interval: Duration) {
-        let Ok(existing) = pg::in_transaction("listing databases", pg::databases) else { return };
+    /// Sweeps each database that is due, one after the other. False if that was not possible.
+    fn round(&mut self, interval: Duration) -> bool {
+        let Ok(existing) = pg::in_transaction("listing databases", pg::databases) else {
+            return false;
+        };
         self.forget_all_but(&existing);
-        for oid in existing {
+        existing.into_iter().all(|oid| {
             let is_due = self.databases.get(&oid).is_none_or(|known| known.due <= Instant::now());
-            if is_due && !self.sweep(oid, interval) {
-                return;
-            }
-        }
+            !is_due || self.sweep(oid, interval)
+        })
     }
 
     /// Starts a sweeper and waits for it. False if there is no place for one.

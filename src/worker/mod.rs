@@ -11,6 +11,7 @@ mod sweeper;
 use crate::pg::{self, Beacon};
 use crate::settings;
 use crate::table::Table;
+use pgrx::pg_sys::Oid;
 use std::cell::Cell;
 
 const CLUSTER: Beacon = Beacon { database: None };
@@ -24,22 +25,29 @@ pub fn init() {
 }
 
 thread_local! {
-    /// When to look next whether the database is served; `None` if it was seen to be.
-    static LOOK_AT: Cell<Option<i64>> = const { Cell::new(Some(i64::MIN)) };
+    /// The table that was looked after last, and when to look again; `None` if it was served.
+    static LOOKED: Cell<(Oid, Option<i64>)> = const { Cell::new((Oid::INVALID, None)) };
     static HAS_COMPLAINED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Sees to it that a launcher serves this database. Called where a session is written.
 pub fn ensure_served(table: &Table) {
-    let Some(due) = LOOK_AT.get() else { return };
+    // Another table means that the extension was created anew, which no launcher may know.
+    let due = match LOOKED.get() {
+        (oid, due) if oid == table.oid() => due,
+        _ => Some(i64::MIN),
+    };
     let now = pg::statement_start().0;
-    if now < due || settings::gc_interval().is_none() || pg::is_binary_upgrade() {
+    if due.is_none_or(|due| now < due)
+        || settings::gc_interval().is_none()
+        || pg::is_binary_upgrade()
+    {
         return;
     }
-    LOOK_AT.set(Some(now + PATIENCE));
+    LOOKED.set((table.oid(), Some(now + PATIENCE)));
     let here = Beacon { database: Some(pg::current_database()) };
     if here.is_lit() {
-        LOOK_AT.set(None);
+        LOOKED.set((table.oid(), None));
     } else if CLUSTER.is_lit() {
         // It does not know yet that the extension is here: have it look everywhere.
         table.launcher().into_iter().for_each(pg::send_reload);

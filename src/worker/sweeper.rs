@@ -33,6 +33,9 @@ pub fn run(report: &Report) {
         pg::set_for_process(name, value);
     }
     pg::restrict_operations();
+    if settings::gc_interval().is_none() {
+        return;
+    }
     let start = pg::clock();
     match find_table() {
         Ok(true) => report.found(),
