@@ -87,8 +87,7 @@ impl Store {
     }
 
     fn open_with(caller: Caller, mode: LockMode) -> Result<Self> {
-        let table = Table::open(caller)?;
-        let waited = table.lock(mode);
+        let (table, waited) = Table::open(caller, mode)?;
         let now = if waited { pg::clock() } else { pg::statement_start() };
         Ok(Self { table, limits: settings::limits(), now: Cell::new(now) })
     }
@@ -156,7 +155,7 @@ impl Store {
     fn insert(&self, key: &SessionKey, data: &[u8], terms: NewTerms) -> Result<Option<i64>> {
         refuse_if_read_only()?;
         worker::ensure_served(&self.table);
-        self.table.lock(LockMode::Write);
+        self.table.lock_for_writing();
         refuse_if_too_large(data.len(), 0)?;
         let mut new = Session::begin(data.to_vec(), terms.for_new(), pg::clock(), self.limits);
         for _ in 0..ATTEMPTS {

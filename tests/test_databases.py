@@ -148,7 +148,7 @@ def test_a_new_owner_of_the_table_is_the_one_whose_rights_count(database):
     client.execute("SELECT session_set('s', 'a', '1')")
     owner.execute("REVOKE ALL ON session FROM keeper")
     with pytest.raises(errors.InsufficientPrivilege):
-        client.execute("SELECT session_get('s')")
+        client.execute("SELECT session_set('s', 'a', '2')")
     owner.execute("GRANT ALL ON session TO keeper")
     assert one(client, "SELECT session_get('s')") == {"a": 1}
     owner.execute(f"ALTER TABLE session OWNER TO {OWNER}; DROP OWNED BY keeper; DROP ROLE keeper")

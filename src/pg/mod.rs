@@ -9,6 +9,8 @@ mod catalog;
 mod compat;
 mod identity;
 mod log;
+mod lookup;
+mod row;
 mod settings;
 mod spi;
 mod types;
@@ -21,6 +23,8 @@ pub use catalog::{
 pub use compat::NEWER_TIMEOUTS;
 pub use identity::{restrict_operations, with_rights_of};
 pub use log::{FUNCTION_NAME, hide_statements_of_our_errors};
+pub use lookup::KeyLookup;
+pub use row::Columns;
 pub use settings::{reserve_prefix, set_for_session};
 pub use spi::{Access, Address, Connection, Plan, Row, Rows, Value, connect};
 pub use types::{Caller, Jsonb, JsonbBuf, random_bytes};

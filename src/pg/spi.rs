@@ -3,6 +3,7 @@
 //! pgrx's own SPI client assigns a transaction id even to a SELECT that follows no write, and
 //! copies arguments and results through the heap; this one does neither.
 
+use super::row::Columns;
 use crate::lifetime::Timestamp;
 use core::ffi::c_char;
 use core::marker::PhantomData;
@@ -25,6 +26,12 @@ pub enum Access {
 /// Where a row version is in the table (`ctid`); ordered as on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Address(u64);
+
+impl From<pg_sys::ItemPointerData> for Address {
+    fn from(tid: pg_sys::ItemPointerData) -> Self {
+        Self(pgrx::itemptr::item_pointer_to_u64(tid))
+    }
+}
 
 /// A statement's argument.
 #[derive(Clone, Copy, Debug)]
@@ -273,7 +280,7 @@ impl<'c> Rows<'c> {
     }
 }
 
-/// One row of a result; columns count from 1.
+/// One row of a result.
 #[derive(Clone, Copy)]
 pub struct Row<'c> {
     tuple: pg_sys::HeapTuple,
@@ -281,50 +288,13 @@ pub struct Row<'c> {
     connection: PhantomData<&'c Connection>,
 }
 
-impl<'c> Row<'c> {
-    fn datum(&self, column: i32) -> Option<pg_sys::Datum> {
+impl Columns for Row<'_> {
+    fn datum(&self, column: usize) -> Option<pg_sys::Datum> {
         let mut is_null = false;
-        // SAFETY: tuple and descriptor are of one result and alive while 'c is.
-        let datum =
-            unsafe { pg_sys::SPI_getbinval(self.tuple, self.descriptor, column, &mut is_null) };
+        // SAFETY: tuple and descriptor are of one result and alive while the connection is.
+        let datum = unsafe {
+            pg_sys::SPI_getbinval(self.tuple, self.descriptor, column as i32 + 1, &mut is_null)
+        };
         (!is_null).then_some(datum)
-    }
-
-    /// A `bigint`
-    pub fn int8(&self, column: i32) -> Option<i64> {
-        self.datum(column).map(|datum| datum.value() as i64)
-    }
-
-    /// An `integer`
-    pub fn int4(&self, column: i32) -> Option<i32> {
-        self.datum(column).map(|datum| datum.value() as i32)
-    }
-
-    /// A `timestamptz`
-    pub fn time(&self, column: i32) -> Option<Timestamp> {
-        self.int8(column).map(Timestamp)
-    }
-
-    /// An `oid`
-    pub fn oid(&self, column: i32) -> Option<pg_sys::Oid> {
-        self.datum(column).map(|datum| pg_sys::Oid::from_u32(datum.value() as u32))
-    }
-
-    /// A `tid`
-    pub fn address(&self, column: i32) -> Option<Address> {
-        let datum = self.datum(column)?;
-        // SAFETY: the column is a tid, which is passed by reference.
-        let tid = unsafe { *datum.cast_mut_ptr::<pg_sys::ItemPointerData>() };
-        Some(Address(pgrx::itemptr::item_pointer_to_u64(tid)))
-    }
-
-    /// The content of a `bytea` or `text`, detoasted.
-    pub fn bytes(&self, column: i32) -> Option<&'c [u8]> {
-        let datum = self.datum(column)?;
-        // SAFETY: the column is a varlena; what detoasting allocates lives in SPI's context.
-        unsafe {
-            let varlena = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
-            Some(pgrx::varlena::varlena_to_byte_slice(varlena))
-        }
     }
 }

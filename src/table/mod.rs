@@ -16,7 +16,8 @@ pub use sweep::Sweep;
 use crate::error::{Error, Result};
 use crate::id::SessionKey;
 use crate::lifetime::{Limits, Timestamp};
-use crate::pg::{self, Access, Caller, Home, LockMode, Plan, Rows, Value};
+use crate::pg::{self, Access, Caller, Columns, Home, KeyLookup, LockMode, Plan, Rows, Value};
+use core::ffi::CStr;
 use pgrx::pg_sys::Oid;
 use pgrx::{PgSqlErrorCode, PgTryBuilder};
 use statements::Statement;
@@ -24,7 +25,8 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
-const NAME: &core::ffi::CStr = c"session";
+const NAME: &CStr = c"session";
+const KEY: &CStr = c"session_key";
 
 thread_local! {
     static OPENED: RefCell<Option<Rc<Table>>> = const { RefCell::new(None) };
@@ -61,31 +63,45 @@ pub enum Look {
 /// The extension's table in the current database.
 pub struct Table {
     home: Home,
+    /// The short way to a row, if the table is built as we made it.
+    lookup: Option<KeyLookup>,
     plans: [OnceCell<Plan>; statements::COUNT],
 }
 
 impl Table {
-    /// The table in the schema of the function that was called.
-    pub fn open(caller: Caller) -> Result<Rc<Table>> {
+    /// The table in the schema of the function that was called, locked until the transaction ends;
+    /// and whether that had to wait.
+    pub fn open(caller: Caller, mode: LockMode) -> Result<(Rc<Table>, bool)> {
         pg::accept_invalidations();
-        if IS_CURRENT.get()
-            && let Some(table) = OPENED.with_borrow(Clone::clone)
-        {
-            return Ok(table);
+        let mut waited = false;
+        loop {
+            if let Some(table) = OPENED.with_borrow(Clone::clone).filter(|_| IS_CURRENT.get()) {
+                waited |= pg::lock(table.home.table, mode);
+                // Until it was locked the table may have been changed, or be another one.
+                if IS_CURRENT.get() {
+                    return Ok((table, waited));
+                }
+            }
+            // Set first: a change during the look-up must not go unnoticed.
+            IS_CURRENT.set(true);
+            let home = pg::home_of(caller, NAME).ok_or(Error::NoTable)?;
+            waited |= pg::lock(home.table, mode);
+            Table::at(home);
         }
-        // Set first: a change during the look-up must not go unnoticed.
-        IS_CURRENT.set(true);
-        let home = pg::home_of(caller, NAME).ok_or(Error::NoTable)?;
-        Ok(Table::at(home))
     }
 
     /// The table that is there. What was kept of it stays as long as it has not moved.
     fn at(home: Home) -> Rc<Table> {
         let opened = OPENED.with_borrow(Clone::clone);
+        let lookup = KeyLookup::new(home.table, KEY, &session::COLUMNS);
         // PostgreSQL itself keeps plans in step with the table; only a new name makes them useless.
-        let table = match opened.filter(|table| table.home == home) {
+        let is_same = |table: &Rc<Table>| table.home == home && table.lookup == lookup;
+        let table = match opened.filter(is_same) {
             Some(table) => table,
-            None => Rc::new(Table { home, plans: [const { OnceCell::new() }; statements::COUNT] }),
+            None => {
+                let plans = [const { OnceCell::new() }; statements::COUNT];
+                Rc::new(Table { home, lookup, plans })
+            }
         };
         OPENED.set(Some(table.clone()));
         table
@@ -136,9 +152,9 @@ impl Table {
         self.run(statement, args, Access::ReadWrite, |rows| rows.count())
     }
 
-    /// Locks the table for the rest of the transaction; whether that had to wait.
-    pub fn lock(&self, mode: LockMode) -> bool {
-        pg::lock(self.home.table, mode)
+    /// Locks the table for writing, for the rest of the transaction.
+    pub fn lock_for_writing(&self) {
+        pg::lock(self.home.table, LockMode::Write);
     }
 
     /// Locks the table for the rest of the transaction if that need not wait.
@@ -148,15 +164,22 @@ impl Table {
 
     /// Reads a session, expired or not.
     pub fn find(&self, key: &SessionKey, look: Look) -> Option<Session> {
-        let (statement, access) = match look {
-            Look::Locked => (Statement::Lock, Access::ReadWrite),
-            Look::AsOfStatement if !pg::has_written() => (Statement::Find, Access::ReadOnly),
+        let access = match look {
+            Look::AsOfStatement if !pg::has_written() => Access::ReadOnly,
             // What this transaction wrote is there for it at once, also within one statement.
-            Look::AsOfStatement | Look::Fresh => (Statement::Find, Access::ReadWrite),
+            Look::AsOfStatement | Look::Fresh | Look::Locked => Access::ReadWrite,
         };
-        let args = [Value::Bytes(key.as_bytes())];
-        let mut session =
-            self.run(statement, args, access, |rows| rows.first().and_then(Session::read))?;
+        let mut session = match &self.lookup {
+            Some(lookup) if look != Look::Locked => {
+                lookup.find(key.as_bytes(), access, |row| Session::read(row)).flatten()?
+            }
+            _ => {
+                let locks = look == Look::Locked;
+                let statement = if locks { Statement::Lock } else { Statement::Find };
+                let args = [Value::Bytes(key.as_bytes())];
+                self.run(statement, args, access, |rows| Session::read(&rows.first()?))?
+            }
+        };
         if let Some(expiry) = slide::pending_expiry(key, session.state()) {
             session.expiry = session.expiry.max(expiry);
         }
@@ -224,7 +247,7 @@ impl Table {
         let args = [Value::Bytes(key.as_bytes())];
         self.run(Statement::Delete, args, Access::ReadWrite, |rows| {
             let row = rows.first()?;
-            Some((row.time(1)?, row.time(2)?))
+            Some((row.time(0)?, row.time(1)?))
         })
     }
 
@@ -238,7 +261,7 @@ impl Table {
     /// Counts live sessions.
     pub fn count(&self, now: Timestamp, limits: Limits) -> i64 {
         let args = [Value::Time(now), Value::Time(now.before(limits.absolute_lifetime))];
-        let count = |rows: Rows<'_>| rows.first()?.int8(1);
+        let count = |rows: Rows<'_>| rows.first()?.int8(0);
         self.run(Statement::Count, args, Access::ReadWrite, count).unwrap_or_default()
     }
 

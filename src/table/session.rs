@@ -2,7 +2,19 @@
 
 use crate::id::SessionKey;
 use crate::lifetime::{Lifetime, Limits, Terms, Timestamp, absolute_end};
-use crate::pg::{self, Value};
+use crate::pg::{Columns, Value};
+use core::ffi::CStr;
+
+/// The columns of a session, in the order in which it reads them.
+pub const COLUMNS: [&CStr; 7] = [
+    c"session_data",
+    c"session_expiry",
+    c"created_at",
+    c"version",
+    c"lifetime",
+    c"deadline",
+    c"principal",
+];
 
 /// One row of the table, expired or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,18 +36,17 @@ pub struct Session {
 }
 
 impl Session {
-    /// Reads a row of `Statement::Find`. `None` if a column that is never NULL is.
-    pub fn read(row: pg::Row<'_>) -> Option<Self> {
-        let principal = row.bytes(7).map(|text| String::from_utf8_lossy(text).into_owned());
-        let expiry = row.time(2)?;
+    /// Reads the columns of [`COLUMNS`]. `None` if one that is never NULL is.
+    pub fn read(row: &impl Columns) -> Option<Self> {
+        let expiry = row.time(1)?;
         Some(Self {
-            data: row.bytes(1)?.to_vec(),
+            data: row.bytes(0)?,
             expiry,
             stored_expiry: expiry,
-            created_at: row.time(3)?,
-            version: row.int8(4)?,
-            terms: Terms { lifetime: Lifetime::from_seconds(row.int4(5)?)?, deadline: row.time(6) },
-            principal,
+            created_at: row.time(2)?,
+            version: row.int8(3)?,
+            terms: Terms { lifetime: Lifetime::from_seconds(row.int4(4)?)?, deadline: row.time(5) },
+            principal: row.bytes(6).map(|text| String::from_utf8_lossy(&text).into_owned()),
         })
     }
 

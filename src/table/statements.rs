@@ -1,7 +1,8 @@
 //! Every statement that touches the table.
 //!
 //! Names and operators are schema-qualified throughout: the statements run with the owner's rights
-//! under whatever `search_path` the caller has.
+//! under whatever `search_path` the caller has. A `ctid` never stands alone, for in a partitioned
+//! table it names a row of each partition.
 
 use crate::pg::Beacon;
 use pgrx::pg_sys::{self, BYTEAOID, INT4OID, INT8OID, TEXTOID, TIDARRAYOID, TIMESTAMPTZOID};
@@ -86,7 +87,8 @@ impl Statement {
             ),
             Statement::Slide => format!(
                 "UPDATE {session} SET session_expiry = $6 WHERE ctid OPERATOR(pg_catalog.=) \
-                 (SELECT ctid FROM {session} WHERE {AS_READ} FOR NO KEY UPDATE SKIP LOCKED)"
+                 (SELECT ctid FROM {session} WHERE {AS_READ} FOR NO KEY UPDATE SKIP LOCKED) \
+                 AND session_key OPERATOR(pg_catalog.=) $1"
             ),
             Statement::Rename => format!(
                 "UPDATE {session} SET session_expiry = $6, session_key = $7 WHERE {AS_READ}"
@@ -117,7 +119,8 @@ impl Statement {
             Statement::Collect => format!(
                 "DELETE FROM {session} WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(\
                  SELECT ctid FROM {session} WHERE session_expiry OPERATOR(pg_catalog.<=) $1 \
-                 ORDER BY session_expiry LIMIT $2 FOR UPDATE SKIP LOCKED))"
+                 ORDER BY session_expiry LIMIT $2 FOR UPDATE SKIP LOCKED)) \
+                 AND session_expiry OPERATOR(pg_catalog.<=) $1"
             ),
             Statement::Expired => format!(
                 "SELECT ctid, session_expiry FROM {session} \
@@ -127,7 +130,8 @@ impl Statement {
             Statement::CollectAt => format!(
                 "DELETE FROM {session} WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(\
                  SELECT ctid FROM {session} WHERE ctid OPERATOR(pg_catalog.=) ANY ($1) \
-                 AND session_expiry OPERATOR(pg_catalog.<=) $2 FOR UPDATE SKIP LOCKED))"
+                 AND session_expiry OPERATOR(pg_catalog.<=) $2 FOR UPDATE SKIP LOCKED)) \
+                 AND session_expiry OPERATOR(pg_catalog.<=) $2"
             ),
             Statement::Record => format!(
                 "UPDATE {schema}.session_sweep SET sweeps = sweeps OPERATOR(pg_catalog.+) 1, \

@@ -3,7 +3,7 @@
 use super::statements::{EXTENSION_SCHEMA, Statement};
 use super::{NAME, Table};
 use crate::lifetime::Timestamp;
-use crate::pg::{self, Access, Address, Value};
+use crate::pg::{self, Access, Address, Columns, LockMode, Value};
 use std::rc::Rc;
 
 /// The figures of one sweep.
@@ -22,8 +22,10 @@ impl Table {
     pub fn of_database() -> Option<Rc<Table>> {
         let schema = pg::connect(|spi| {
             let plan = spi.prepare(EXTENSION_SCHEMA, &[]);
-            spi.execute(&plan, [], Access::ReadWrite).first()?.oid(1)
+            spi.execute(&plan, [], Access::ReadWrite).first()?.oid(0)
         })?;
+        // It may be dropped until it is locked; then it is not found again.
+        pg::lock(pg::home_in(schema, NAME)?.table, LockMode::Write);
         Some(Table::at(pg::home_in(schema, NAME)?))
     }
 
@@ -38,8 +40,8 @@ impl Table {
         let (mut addresses, mut reached) = (Vec::new(), from);
         let args = [Value::Time(from), Value::Time(to)];
         self.for_each(Statement::Expired, args, |row| {
-            addresses.extend(row.address(1));
-            reached = row.time(2).unwrap_or(reached);
+            addresses.extend(row.address(0));
+            reached = row.time(1).unwrap_or(reached);
             addresses.len() < most
         });
         (addresses, reached)
@@ -64,6 +66,6 @@ impl Table {
 
     /// The process of the launcher.
     pub fn launcher(&self) -> Option<i32> {
-        self.run(Statement::Launcher, [], Access::ReadWrite, |rows| rows.first()?.int4(1))
+        self.run(Statement::Launcher, [], Access::ReadWrite, |rows| rows.first()?.int4(0))
     }
 }
