@@ -1,0 +1,277 @@
+// The load generator of bench/run.sh: one client loop and real drivers for every system.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+var (
+	sessions = flag.Int("sessions", 1_000_000, "sessions loaded into each system")
+	hot      = flag.Int("hot", 20_000, "sessions in the working set")
+	rounds   = flag.Int("rounds", 5, "rounds of every comparison")
+	seconds  = flag.Float64("seconds", 3, "seconds of every measurement")
+	churn    = flag.Int("churn", 5_000, "sessions that are updated 50 times each")
+	socket   = flag.String("socket", "", "directory of the Unix sockets")
+	admin    = flag.String("admin", "", "database superuser")
+	pgbench  = flag.String("pgbench", "", "the pgbench program")
+	versions = flag.String("versions", "", "versions for the report")
+	settings = flag.String("settings", "", "configuration for the report")
+	only     = flag.String("only", "", "a pattern: just the comparisons whose title it matches, and no pgbench or churn")
+	results  = flag.String("results", "", "directory for the results")
+)
+
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func dsn(user, database string) string {
+	return fmt.Sprintf("host=%s user=%s dbname=%s", *socket, user, database)
+}
+
+// A comparison measures its contestants in turn, round by round.
+type comparison struct {
+	title   string
+	due     int // every due-th request finds a session not read within this minute; 0: none does
+	entries []entry
+}
+
+type entry struct{ system, kind string }
+
+func (e entry) String() string { return e.system + " " + e.kind }
+
+var comparisons = []comparison{
+	{"lookup", 0, []entry{{"floor", "lookup"}, {"node", "lookup"}, {"session_store", "get"}, {"session_store", "get key"},
+		{"redis", "lookup"}}},
+	{"read request, 20 a minute per session", 20, each("read")},
+	{"read request, one a minute per session", 1, each("read")},
+	{"writing request", 20, append(each("write"), entry{"session_store", "write key"}, entry{"session_store", "set only"})},
+	{"mixed load, 20 a minute per session", 20, each("mixed")},
+	{"login", 20, each("login")},
+	{"first visit", 0, each("first")},
+}
+
+func each(kind string) []entry {
+	return []entry{{"session_store", kind}, {"node", kind}, {"beego", kind}, {"redis", kind}}
+}
+
+// measurement is one entry in one round.
+type measurement struct {
+	rate, p50, p99             float64 // requests a second, microseconds
+	trips, wal, images, writes float64 // per request; WAL bytes without and of full-page images; rows updated
+}
+
+type bench struct {
+	admin   *pgx.Conn
+	warmers []*worker
+	systems map[string]*system
+}
+
+// key names the measurements of one entry at one number of clients, one per round.
+type key struct {
+	comparison string
+	entry      entry
+	clients    int
+}
+
+func main() {
+	flag.Parse()
+	wanted := regexp.MustCompile(*only)
+	setup := connect(dsn(*admin, "postgres"))
+	run(setup, "CREATE ROLE application LOGIN")
+	for _, name := range []string{"bench", "churn"} {
+		run(setup, "CREATE DATABASE "+name)
+		run(setup, "ALTER DATABASE "+name+" SET session_store.max_lifetime = '1d'")
+	}
+	b := &bench{admin: connect(dsn(*admin, "bench")), systems: systems()}
+	run(b.admin, "CREATE EXTENSION pg_walinspect")
+
+	progress("loading %d sessions", *sessions)
+	load(b.admin, *sessions)
+	loaded := time.Now()
+	sizes := map[string]float64{}
+	for name := range relations {
+		sizes[name] = size(b.admin, name) / float64(*sessions)
+	}
+	ids := make([]string, *sessions)
+	for i := range ids {
+		ids[i] = sid(i)
+	}
+	for _, s := range b.systems {
+		s.sids, s.cursor = slices.Clone(ids), 0
+	}
+	b.warmers = connectWorkers(8, "bench")
+	loadRedis(b.warmers[0], *sessions)
+	time.Sleep(time.Until(loaded.Add(61 * time.Second))) // from now on every session is due for a slide
+	first := firstCalls()
+	measured := map[key][]measurement{}
+	for _, clients := range []int{8, 1} {
+		workers := connectWorkers(clients, "bench")
+		for _, c := range comparisons {
+			if !wanted.MatchString(c.title) {
+				continue
+			}
+			for round := range *rounds {
+				for _, e := range c.entries {
+					k := key{c.title, e, clients}
+					m := b.measure(workers, c, e)
+					measured[k] = append(measured[k], m)
+					progress("%s, %d clients, round %d, %s: %.0f/s", c.title, clients, round+1, e, m.rate)
+				}
+			}
+		}
+		for _, w := range workers {
+			w.close()
+		}
+	}
+	var plain [][]float64
+	var grown map[string]growth
+	if *only == "" {
+		plain, grown = b.pgbenchRows(), b.measureChurn()
+	}
+	report(measured, sizes, grown, first, plain)
+}
+
+func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+
+func connectWorkers(n int, database string) []*worker {
+	workers := make([]*worker, n)
+	for i := range workers {
+		workers[i] = connectWorker(i, n, dsn("application", database), *socket+"/redis.sock")
+	}
+	return workers
+}
+
+// pick chooses the worker's next session: a hot one, or the next of the cold ones in a fixed scattered order.
+func (w *worker) pick(s *system, i, due int) int {
+	if due == 0 || i%due != 0 {
+		return w.rng.Intn(*hot/w.n)*w.n + w.id
+	}
+	cold := len(s.sids) - *hot
+	n := s.cursor + w.cold*w.n + w.id
+	w.cold++
+	return *hot + int(int64(n)*7_368_787%int64(cold)) // a prime, so that the order visits each
+}
+
+// together runs a loop in every worker until the loop says that it is done.
+func together(workers []*worker, loop func(w *worker, i int) (more bool, err error)) {
+	var all sync.WaitGroup
+	for _, w := range workers {
+		all.Go(func() {
+			for i := 0; ; i++ {
+				more, err := loop(w, i)
+				check(err)
+				if !more {
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// warm reads every hot session, so that none is due in this minute, and waits if the minute is about to end.
+func (b *bench) warm(s *system) {
+	length := time.Duration(*seconds*float64(time.Second)) + 500*time.Millisecond
+	for {
+		now := time.Now()
+		end := now.Truncate(time.Minute).Add(time.Minute)
+		if now.Add(length).After(end) && length < time.Minute {
+			time.Sleep(time.Until(end))
+			continue
+		}
+		if s.warmed == now.Unix()/60 || !s.slides {
+			return
+		}
+		together(b.warmers, func(w *worker, i int) (bool, error) {
+			n := i*w.n + w.id
+			if n >= *hot {
+				return false, nil
+			}
+			_, err := s.requests["read"](w, s.sids[n])
+			return true, err
+		})
+		b.flush(b.warmers)
+		s.warmed = now.Unix() / 60
+	}
+}
+
+func (b *bench) measure(workers []*worker, c comparison, e entry) measurement {
+	s := b.systems[e.system]
+	perform := s.requests[e.kind]
+	b.warm(s)
+	b.flush(workers)
+	from, updated := b.position()
+	for _, w := range workers {
+		w.latencies, w.trips, w.cold = w.latencies[:0], 0, 0
+	}
+	start := time.Now()
+	until := start.Add(time.Duration(*seconds * float64(time.Second)))
+	together(workers, func(w *worker, i int) (bool, error) {
+		n := w.pick(s, i, c.due)
+		before := time.Now()
+		id, err := perform(w, s.sids[n])
+		after := time.Now()
+		s.sids[n] = id
+		w.latencies = append(w.latencies, after.Sub(before))
+		return after.Before(until), err
+	})
+	elapsed := time.Since(start)
+	b.flush(workers)
+	to, updatedTo := b.position()
+
+	var latencies []time.Duration
+	trips, cold := 0, 0
+	for _, w := range workers {
+		latencies = append(latencies, w.latencies...)
+		trips += w.trips
+		cold = max(cold, w.cold)
+	}
+	s.cursor += cold * len(workers)
+	slices.Sort(latencies)
+	count := float64(len(latencies))
+	microseconds := func(share float64) float64 {
+		return float64(latencies[int(share*(count-1))].Nanoseconds()) / 1000
+	}
+	wal, images := b.walBetween(from, to)
+	return measurement{count / elapsed.Seconds(), microseconds(0.5), microseconds(0.99), float64(trips) / count,
+		wal / count, images / count, (updatedTo - updated) / count}
+}
+
+// flush makes the workers' backends hand in their statistics.
+func (b *bench) flush(workers []*worker) {
+	for _, w := range workers {
+		run(w.pg, "SELECT pg_stat_force_next_flush()")
+	}
+}
+
+// position is where the WAL ends, and how many rows were updated so far. Its commit flushes what others left unflushed.
+func (b *bench) position() (lsn string, updated float64) {
+	run(b.admin, "SELECT pg_logical_emit_message(true, 'bench', '')")
+	check(b.admin.QueryRow(ctx, `SELECT pg_current_wal_flush_lsn()::text, (SELECT sum(n_tup_upd)::float8
+		FROM pg_stat_user_tables WHERE relname IN ('session', 'node_session', 'beego_session'))`).Scan(&lsn, &updated))
+	return lsn, updated
+}
+
+// walBetween is the size of the WAL records without and of their full-page images.
+func (b *bench) walBetween(from, to string) (records, images float64) {
+	check(b.admin.QueryRow(ctx, `SELECT sum(record_size)::float8, sum(fpi_size)::float8
+		FROM pg_get_wal_stats($1::text::pg_lsn, $2::text::pg_lsn)`, from, to).Scan(&records, &images))
+	return records, images
+}
+
+func median(values []float64) float64 {
+	sort.Float64s(values)
+	n := len(values)
+	return (values[(n-1)/2] + values[n/2]) / 2
+}
