@@ -184,6 +184,10 @@ impl Report {
 /// due: true. A request to terminate ends the process.
 pub fn wait(timeout: Duration) -> bool {
     let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+    // SAFETY: reads a variable of the process.
+    let is_due = unsafe { pg_sys::ConfigReloadPending != 0 };
+    // A reload that came while a sweeper ran has had its latch reset by the wait for that one.
+    let timeout = if is_due { Duration::ZERO } else { timeout };
     // Rounded up: a pause of less than a millisecond is still one.
     let millis = timeout.as_micros().div_ceil(1_000).try_into().unwrap_or(i32::MAX.into());
     // SAFETY: a worker's own latch; interrupts are served where no resource is held.
@@ -267,6 +271,11 @@ impl Beacon {
     /// Lights it until [`Self::put_out`] or the end of this process. False if another has.
     pub fn light(self) -> bool {
         self.acquire(pg_sys::ExclusiveLock, true)
+    }
+
+    /// Lights it until this transaction ends. False if another has.
+    pub fn light_briefly(self) -> bool {
+        self.acquire(pg_sys::ExclusiveLock, false)
     }
 
     /// Puts out a beacon that this process has lit.

@@ -53,9 +53,13 @@ pub fn run() {
 /// the way for an instant only.
 fn is_alone() -> bool {
     for _ in 0..10 {
-        let lit = pg::in_transaction("looking for another launcher", || CLUSTER.light());
-        if lit == Ok(true) {
-            return true;
+        let (lit, taken) = pg::in_transaction("looking for another launcher", || {
+            let lit = CLUSTER.light();
+            (lit, !lit && CLUSTER.is_lit())
+        })
+        .unwrap_or_default();
+        if lit || taken {
+            return lit;
         }
         pg::wait(Duration::from_millis(100));
     }

@@ -13,8 +13,13 @@ use crate::settings;
 use crate::table::Table;
 use pgrx::pg_sys::Oid;
 use std::cell::Cell;
+use std::time::Duration;
 
 const CLUSTER: Beacon = Beacon { database: None };
+
+/// Lit by a connection that starts a launcher, so that of many only one does. Its number is that of a
+/// template, where nothing is ever served.
+const START: Beacon = Beacon { database: Some(Oid::from_u32(1)) };
 
 /// How long a connection that was not served waits before it looks again, in microseconds.
 const PATIENCE: i64 = 10_000_000;
@@ -51,10 +56,27 @@ pub fn ensure_served(table: &Table) {
     } else if CLUSTER.is_lit() {
         // It does not know yet that the extension is here: have it look everywhere.
         table.launcher().into_iter().for_each(pg::send_reload);
-    } else if !pg::is_preloaded() && !pg::start_launcher() && !HAS_COMPLAINED.replace(true) {
-        pgrx::log!(
-            "session_store: no background worker slot is free; expired sessions stay until one is, \
-             or until session_gc() is called. Consider raising max_worker_processes."
-        );
+    } else if !pg::is_preloaded() && START.light_briefly() {
+        start_launcher();
+    }
+}
+
+/// Starts a launcher, and waits for an instant until others see it: where many connections begin at
+/// once, each would else start one, and fill the table of workers.
+fn start_launcher() {
+    if !pg::start_launcher() {
+        if !HAS_COMPLAINED.replace(true) {
+            pgrx::log!(
+                "session_store: no background worker slot is free; expired sessions stay until one \
+                 is, or until session_gc() is called. Consider raising max_worker_processes."
+            );
+        }
+        return;
+    }
+    for _ in 0..40 {
+        if CLUSTER.is_lit() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
