@@ -68,7 +68,7 @@ impl<'de> Builder<'de> {
     }
 
     pub(super) fn text(&mut self, text: &str) -> Result<Slot, Damaged> {
-        check_text(text)?;
+        checked_text(text)?;
         let start = self.out.len();
         self.out.extend_from_slice(text.as_bytes());
         Ok(Slot { kind: layout::STRING, start })
@@ -233,8 +233,8 @@ impl<'de> Builder<'de> {
 }
 
 /// JSON text in PostgreSQL never holds a NUL.
-pub(super) fn check_text(text: &str) -> Result<(), Damaged> {
-    if text.as_bytes().contains(&0) { Err(Damaged) } else { Ok(()) }
+pub(super) fn checked_text(text: &str) -> Result<&str, Damaged> {
+    if text.as_bytes().contains(&0) { Err(Damaged) } else { Ok(text) }
 }
 
 fn check_size(size: usize) -> Result<(), Damaged> {

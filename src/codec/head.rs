@@ -1,15 +1,25 @@
-//! The head of a CBOR data item (RFC 8949 §3): major type and argument.
-//!
-//! `serde_cbor` reads and writes whole items; splicing a map needs its head alone.
+//! The head of a CBOR data item (RFC 8949 §3), major type and argument, and reading item by item.
+
+use super::Damaged;
 
 /// Major types, RFC 8949 §3.1.
+pub(super) const UNSIGNED: u8 = 0;
+pub(super) const NEGATIVE: u8 = 1;
 pub(super) const BYTES: u8 = 2;
 pub(super) const TEXT: u8 = 3;
 pub(super) const ARRAY: u8 = 4;
 pub(super) const MAP: u8 = 5;
+pub(super) const TAG: u8 = 6;
+pub(super) const SIMPLE: u8 = 7;
+
+/// The major type of the first item.
+pub(super) fn major(bytes: &[u8]) -> Option<u8> {
+    bytes.first().map(|initial| initial >> 5)
+}
 
 /// Splits off the first head: major type, argument and what follows. `None` when the bytes end too
 /// early, and for indefinite lengths, which this codec never writes.
+#[inline]
 pub(super) fn read(bytes: &[u8]) -> Option<(u8, u64, &[u8])> {
     let (&initial, rest) = bytes.split_first()?;
     let (major, low) = (initial >> 5, initial & 0x1f);
@@ -24,6 +34,86 @@ pub(super) fn read(bytes: &[u8]) -> Option<(u8, u64, &[u8])> {
     let (argument, rest) = rest.split_at_checked(width)?;
     let argument = argument.iter().fold(0, |sum, &byte| (sum << 8) | u64::from(byte));
     Some((major, argument, rest))
+}
+
+/// Reads one item after the other.
+pub(super) struct Reader<'a> {
+    all: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { all: bytes, rest: bytes }
+    }
+
+    /// How many bytes were read.
+    pub(super) fn position(&self) -> usize {
+        self.all.len() - self.rest.len()
+    }
+
+    /// The next head; its argument's bytes are read, its content is not.
+    #[inline]
+    pub(super) fn head(&mut self) -> Result<(u8, u64), Damaged> {
+        let (major, argument, rest) = read(self.rest).ok_or(Damaged)?;
+        self.rest = rest;
+        Ok((major, argument))
+    }
+
+    /// The next item if it is of major type 7, as its initial byte: the argument of a float would
+    /// look like a simple value.
+    #[inline]
+    pub(super) fn simple(&mut self) -> Option<u8> {
+        let (&initial, rest) = self.rest.split_first().filter(|(first, _)| *first >> 5 == SIMPLE)?;
+        self.rest = rest;
+        Some(initial)
+    }
+
+    /// The next bytes.
+    #[inline]
+    pub(super) fn take(&mut self, length: u64) -> Result<&'a [u8], Damaged> {
+        let length = usize::try_from(length).map_err(|_| Damaged)?;
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(Damaged)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    /// The next bytes as text.
+    #[inline]
+    pub(super) fn text(&mut self, length: u64) -> Result<&'a str, Damaged> {
+        std::str::from_utf8(self.take(length)?).map_err(|_| Damaged)
+    }
+
+    /// The next item, which has to be a key: text.
+    #[inline]
+    pub(super) fn key(&mut self) -> Result<&'a str, Damaged> {
+        match self.head()? {
+            (TEXT, length) => super::build::checked_text(self.text(length)?),
+            _ => Err(Damaged),
+        }
+    }
+
+    /// Steps over the next item with all that is in it.
+    pub(super) fn skip(&mut self) -> Result<(), Damaged> {
+        let mut pending: u64 = 1;
+        while pending > 0 {
+            let (major, argument) = self.head()?;
+            let inside = match major {
+                BYTES | TEXT => self.take(argument).map(|_| 0)?,
+                ARRAY => argument,
+                MAP => argument.checked_mul(2).ok_or(Damaged)?,
+                TAG => 1,
+                _ => 0,
+            };
+            pending = (pending - 1).checked_add(inside).ok_or(Damaged)?;
+        }
+        Ok(())
+    }
+
+    /// Insists that nothing is left.
+    pub(super) fn end(&self) -> Result<(), Damaged> {
+        if self.rest.is_empty() { Ok(()) } else { Err(Damaged) }
+    }
 }
 
 /// Appends a head in its shortest form, as RFC 8949 §4.1 prefers.

@@ -1,7 +1,7 @@
 //! Key-wise work on a stored map. Values are skipped and copied as raw bytes, never decoded.
 
-use super::{Damaged, decode, head, layout::key_order};
-use serde::de::{Deserialize, DeserializeSeed, IgnoredAny};
+use super::head::{self, Reader};
+use super::{Damaged, decode, layout::key_order};
 
 /// A stored key-wise session: a CBOR map.
 ///
@@ -129,16 +129,16 @@ impl<'a> Map<'a> {
     }
 
     fn walk(&self, mut visit: impl FnMut(Entry<'a>)) -> Result<(), Damaged> {
-        let mut source = serde_cbor::Deserializer::from_slice(self.body);
+        let mut source = Reader::new(self.body);
         for _ in 0..self.count {
-            let start = source.byte_offset();
-            let key = decode::Key.deserialize(&mut source)?;
-            let middle = source.byte_offset();
-            IgnoredAny::deserialize(&mut source)?;
-            let end = source.byte_offset();
+            let start = source.position();
+            let key = source.key()?;
+            let middle = source.position();
+            source.skip()?;
+            let end = source.position();
             visit(Entry { key, pair: &self.body[start..end], value: &self.body[middle..end] });
         }
-        if source.byte_offset() == self.body.len() { Ok(()) } else { Err(Damaged) }
+        source.end()
     }
 }
 

@@ -6,8 +6,8 @@
 //! integer or, beyond 64 bits, a bignum; a numeric with digits after the point is a decimal
 //! fraction, whose exponent keeps the trailing zeros (1.50 is `4([-2, 150])`).
 //!
-//! There is no tree in between: jsonb is read straight into the CBOR serializer, and CBOR straight
-//! into jsonb's layout. Nothing here needs a server, and no bytes whatever make it panic or reserve
+//! There is no tree in between: jsonb is read straight into `serde_cbor`'s serializer, and CBOR
+//! straight into jsonb's layout. Nothing here needs a server, and no bytes whatever make it panic or reserve
 //! memory that the input does not justify.
 
 mod build;
@@ -29,8 +29,8 @@ use std::fmt;
 
 /// The most nested containers, the document itself included.
 ///
-/// `serde_cbor` reads 127 levels, and a decimal with a bignum mantissa takes three: tag, array,
-/// tag.
+/// Other readers of CBOR stop at some depth, too: `serde_cbor` reads 127 levels, and a decimal with
+/// a bignum mantissa takes three: tag, array, tag.
 pub const MAX_DEPTH: usize = 120;
 
 /// The stored bytes are not what this codec writes, or the document is too large for a jsonb (256
@@ -45,13 +45,6 @@ impl fmt::Display for Damaged {
 }
 
 impl std::error::Error for Damaged {}
-
-impl From<serde_cbor::Error> for Damaged {
-    /// Drops the detail: it may quote what the session holds.
-    fn from(_: serde_cbor::Error) -> Self {
-        Damaged
-    }
-}
 
 /// Why a jsonb cannot be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
