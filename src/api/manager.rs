@@ -4,33 +4,44 @@ use super::{document, jsonb_of, new_terms, session_id, timestamptz};
 use crate::codec::Content;
 use crate::error::Error;
 use crate::id::SessionId;
-use crate::pg::{Caller, Jsonb, JsonbBuf};
+use crate::pg::{AtMostOne, Caller, Jsonb, JsonbBuf, Record};
 use crate::store::{self, Started, Store};
+use crate::table::Session;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
-use pgrx::iter::TableIterator;
+use pgrx::pg_sys::Datum;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+/// What `session_start` returns.
+struct StartedRow {
+    sid: String,
+    data: Option<JsonbBuf>,
+    version: i64,
+    is_new: bool,
+}
+
+impl Record for StartedRow {
+    const SQL: &'static str = "TABLE (sid text, data jsonb, version bigint, is_new boolean)";
+    const IDENT: &'static str = "session_store::api::StartedRow";
+
+    fn columns(self) -> Vec<Option<Datum>> {
+        vec![
+            self.sid.into_datum(),
+            self.data.into_datum(),
+            self.version.into_datum(),
+            self.is_new.into_datum(),
+        ]
+    }
+}
+
 /// The presented session if it is live, else a new one under a fresh id.
 #[pg_extern]
-#[expect(clippy::type_complexity, reason = "pgrx reads the column names here")]
 fn session_start(
     presented: default!(Option<&str>, "NULL"),
     lifetime: default!(Option<Interval>, "NULL"),
     deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
     caller: Caller,
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(sid, String),
-            name!(data, Option<JsonbBuf>),
-            name!(version, i64),
-            name!(is_new, bool),
-        ),
-    >,
-    ErrorReport,
-> {
+) -> Result<AtMostOne<StartedRow>, ErrorReport> {
     // An id of the wrong form is one that this server never gave out: unknown.
     let known = presented.and_then(SessionId::parse);
     let terms = new_terms(lifetime, deadline)?;
@@ -38,7 +49,7 @@ fn session_start(
     let is_new = new_id.is_some();
     let sid = new_id.map(|id| id.into_string()).or(presented.map(str::to_owned));
     let data = jsonb_of(&data)?;
-    Ok(TableIterator::once((sid.unwrap_or_default(), data, version, is_new)))
+    Ok(AtMostOne(Some(StartedRow { sid: sid.unwrap_or_default(), data, version, is_new })))
 }
 
 /// A new session; its id.
@@ -78,48 +89,59 @@ pub(super) fn create(
     }
 }
 
+/// What `session_load` returns.
+struct LoadedRow {
+    content: Loaded,
+    session: Session,
+}
+
+/// The content of a session as SQL has it.
+enum Loaded {
+    Data(JsonbBuf),
+    Payload(Vec<u8>),
+}
+
+impl Record for LoadedRow {
+    const SQL: &'static str = "TABLE (data jsonb, payload bytea, version bigint, principal text, \
+         created_at timestamptz, expires_at timestamptz, lifetime interval, deadline timestamptz)";
+    const IDENT: &'static str = "session_store::api::LoadedRow";
+
+    fn columns(self) -> Vec<Option<Datum>> {
+        let (data, payload) = match self.content {
+            Loaded::Data(data) => (data.into_datum(), None),
+            Loaded::Payload(payload) => (None, payload.into_datum()),
+        };
+        let session = self.session;
+        let seconds = i64::from(session.terms.lifetime.seconds());
+        vec![
+            data,
+            payload,
+            session.version.into_datum(),
+            session.principal.into_datum(),
+            timestamptz(session.created_at).into_datum(),
+            timestamptz(session.expiry).into_datum(),
+            Interval::from_micros(seconds * 1_000_000).into_datum(),
+            session.terms.deadline.and_then(timestamptz).into_datum(),
+        ]
+    }
+}
+
 /// All there is to know of a live session; no row when there is none.
 #[pg_extern]
-#[expect(clippy::type_complexity, reason = "pgrx reads the column names here")]
 fn session_load(
     sid: Option<&str>,
     slide: default!(Option<bool>, "true"),
     caller: Caller,
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(data, Option<JsonbBuf>),
-            name!(payload, Option<Vec<u8>>),
-            name!(version, i64),
-            name!(principal, Option<String>),
-            name!(created_at, Option<TimestampWithTimeZone>),
-            name!(expires_at, Option<TimestampWithTimeZone>),
-            name!(lifetime, Interval),
-            name!(deadline, Option<TimestampWithTimeZone>),
-        ),
-    >,
-    ErrorReport,
-> {
+) -> Result<AtMostOne<LoadedRow>, ErrorReport> {
     let id = session_id(sid)?;
     let store = Store::open(caller)?;
     let found = if slide.unwrap_or(true) { store.read(id) } else { store.peek(id) };
-    let Some(session) = found else { return Ok(TableIterator::empty()) };
-    let (data, payload) = match Content::parse(&session.data).map_err(Error::from)? {
-        Content::Map(map) => (Some(JsonbBuf(map.to_jsonb().map_err(Error::from)?)), None),
-        Content::Opaque(payload) => (None, Some(payload.to_vec())),
+    let Some(session) = found else { return Ok(AtMostOne(None)) };
+    let content = match Content::parse(&session.data).map_err(Error::from)? {
+        Content::Map(map) => Loaded::Data(JsonbBuf(map.to_jsonb().map_err(Error::from)?)),
+        Content::Opaque(payload) => Loaded::Payload(payload.to_vec()),
     };
-    let seconds = i64::from(session.terms.lifetime.seconds());
-    Ok(TableIterator::once((
-        data,
-        payload,
-        session.version,
-        session.principal,
-        timestamptz(session.created_at),
-        timestamptz(session.expiry),
-        Interval::from_micros(seconds * 1_000_000),
-        session.terms.deadline.and_then(timestamptz),
-    )))
+    Ok(AtMostOne(Some(LoadedRow { content, session })))
 }
 
 /// Keeps a session alive, or changes how long it lives; the expiry, NULL if there is no session.

@@ -64,7 +64,8 @@ impl<'a> Reader<'a> {
     /// look like a simple value.
     #[inline]
     pub(super) fn simple(&mut self) -> Option<u8> {
-        let (&initial, rest) = self.rest.split_first().filter(|(first, _)| *first >> 5 == SIMPLE)?;
+        let (&initial, rest) =
+            self.rest.split_first().filter(|(first, _)| *first >> 5 == SIMPLE)?;
         self.rest = rest;
         Some(initial)
     }

@@ -56,9 +56,9 @@ impl KeyLookup {
     ) -> Option<R> {
         // SAFETY: the steps of an index scan as the executor takes them (`nodeIndexscan.c`). An
         // error on the way leaves scan, slot, snapshot and relations to the transaction's abort.
-        // The relations stay locked until the transaction ends, as after any query.
+        // The table was locked when it was opened, and stays so until the transaction ends.
         unsafe {
-            let relation = pg_sys::table_open(self.table, pg_sys::AccessShareLock as i32);
+            let relation = pg_sys::table_open(self.table, pg_sys::NoLock as i32);
             let index =
                 pg_sys::index_open(compat::primary_key(relation), pg_sys::AccessShareLock as i32);
             let is_fresh = access == Access::ReadWrite;

@@ -13,6 +13,7 @@ mod lookup;
 mod row;
 mod settings;
 mod spi;
+mod table_result;
 mod types;
 mod worker;
 mod xact;
@@ -27,6 +28,7 @@ pub use lookup::KeyLookup;
 pub use row::Columns;
 pub use settings::{reserve_prefix, set_for_session};
 pub use spi::{Access, Address, Connection, Plan, Row, Rows, Value, connect};
+pub use table_result::{AtMostOne, Record};
 pub use types::{Caller, Jsonb, JsonbBuf, random_bytes};
 pub use worker::{
     Beacon, Report, SharedReport, Workers, define_workers, in_transaction, is_binary_upgrade,
