@@ -197,10 +197,10 @@ impl Store {
                 self.table.slide(key, &mut session, self.now.get(), self.limits);
                 return Ok(None);
             };
-            let mut changed = self.apply(&session, change)?;
+            let changed = self.apply(&session, change)?;
             let began = pg::clock();
             if changed == session || self.table.save(key, &session, &changed) {
-                let outlived = self.end_if_outlived(key, &session, &mut changed, began);
+                let outlived = self.end_if_outlived(key, &session, &changed, began);
                 return Ok((!outlived).then_some(changed));
             }
         }
@@ -213,7 +213,7 @@ impl Store {
         &self,
         key: &SessionKey,
         before: &Session,
-        written: &mut Session,
+        written: &Session,
         began: Timestamp,
     ) -> bool {
         let outlived =
@@ -221,8 +221,7 @@ impl Store {
         if outlived {
             self.now.set(pg::clock());
             let ended = Session { expiry: before.stored_expiry, ..written.clone() };
-            written.stored_expiry = written.expiry;
-            self.table.save(key, written, &ended);
+            self.table.save(key, &written.as_written(), &ended);
         }
         outlived
     }
@@ -331,7 +330,7 @@ impl Store {
             if !self.table.rename(old, &session, new, renamed.expiry)? {
                 continue;
             }
-            if self.end_if_outlived(new, &session, &mut renamed, began) {
+            if self.end_if_outlived(new, &session, &renamed, began) {
                 return self.begin_instead(new);
             }
             return Ok(());

@@ -16,10 +16,16 @@ static mut NEXT: pg_sys::emit_log_hook_type = None;
 /// Whether a statement of ours has failed and the transaction or savepoint is not rolled back yet.
 static mut HAS_FAILED: bool = false;
 
-/// Says that the error on its way comes from a statement of ours.
-pub fn hide_statement_of_this_error() {
-    // SAFETY: a variable of the backend's only thread.
-    unsafe { HAS_FAILED = true };
+/// Around a piece of work: an error on its way out of it comes from a statement of ours.
+pub struct HideStatement;
+
+impl Drop for HideStatement {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // SAFETY: a variable of the backend's only thread.
+            unsafe { HAS_FAILED = true };
+        }
+    }
 }
 
 /// Says that errors from now on are others' again.

@@ -15,11 +15,14 @@ mod settings;
 mod spi;
 mod table_result;
 mod types;
+mod unguarded;
+mod update;
 mod worker;
 mod xact;
 
 pub use catalog::{
     Home, accept_invalidations, current_database, databases, home_in, home_of, on_catalog_change,
+    owner_may_update,
 };
 pub use compat::NEWER_TIMEOUTS;
 pub use identity::{restrict_operations, with_rights_of};
@@ -30,6 +33,7 @@ pub use settings::{reserve_prefix, set_for_session};
 pub use spi::{Access, Address, Connection, Plan, Row, Rows, Value, connect};
 pub use table_result::{AtMostOne, Record};
 pub use types::{Caller, Jsonb, JsonbBuf, random_bytes};
+pub use update::RowUpdate;
 pub use worker::{
     Beacon, Report, SharedReport, Workers, define_workers, in_transaction, is_binary_upgrade,
     is_preloaded, run_sweeper, send_reload, set_for_process, start_launcher, wait,

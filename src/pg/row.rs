@@ -9,6 +9,11 @@ pub trait Columns {
     /// A column's datum, `None` if it is NULL.
     fn datum(&self, column: usize) -> Option<pg_sys::Datum>;
 
+    /// Where the row is, if that is known.
+    fn row_address(&self) -> Option<Address> {
+        None
+    }
+
     /// A `bigint`
     fn int8(&self, column: usize) -> Option<i64> {
         self.datum(column).map(|datum| datum.value() as i64)

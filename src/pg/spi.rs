@@ -3,6 +3,7 @@
 //! pgrx's own SPI client assigns a transaction id even to a SELECT that follows no write, and
 //! copies arguments and results through the heap; this one does neither.
 
+use super::log::HideStatement;
 use super::row::Columns;
 use crate::lifetime::Timestamp;
 use core::ffi::c_char;
@@ -33,6 +34,14 @@ impl From<pg_sys::ItemPointerData> for Address {
     }
 }
 
+impl From<Address> for pg_sys::ItemPointerData {
+    fn from(address: Address) -> Self {
+        let (block, offset) = pgrx::itemptr::u64_to_item_pointer_parts(address.0);
+        let ip_blkid = pg_sys::BlockIdData { bi_hi: (block >> 16) as u16, bi_lo: block as u16 };
+        Self { ip_blkid, ip_posid: offset }
+    }
+}
+
 /// A statement's argument.
 #[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
@@ -53,8 +62,8 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// The datum; bytes are copied to the current memory context, which is SPI's own.
-    fn datum(self) -> Option<pg_sys::Datum> {
+    /// The datum; bytes are copied to the current memory context.
+    pub(super) fn datum(self) -> Option<pg_sys::Datum> {
         match self {
             Value::Bytes(bytes) => bytes.into_datum(),
             Value::Int8(value) => value.into_datum(),
@@ -62,16 +71,7 @@ impl Value<'_> {
             Value::Time(Timestamp(value)) => value.into_datum(),
             Value::Text(text) => text.into_datum(),
             Value::Addresses(addresses) => {
-                let tids = addresses
-                    .iter()
-                    .map(|address| pgrx::itemptr::u64_to_item_pointer_parts(address.0));
-                let tids = tids.map(|(block, offset)| pg_sys::ItemPointerData {
-                    ip_blkid: pg_sys::BlockIdData {
-                        bi_hi: (block >> 16) as u16,
-                        bi_lo: block as u16,
-                    },
-                    ip_posid: offset,
-                });
+                let tids = addresses.iter().copied().map(pg_sys::ItemPointerData::from);
                 tids.collect::<Vec<_>>().into_datum()
             }
             Value::Null => None,
@@ -94,6 +94,7 @@ pub struct Connection(());
 
 /// Connects, runs `work`, and disconnects.
 pub fn connect<R>(work: impl FnOnce(&Connection) -> R) -> R {
+    let _hide = HideStatement;
     // SAFETY: paired with SPI_finish in Drop; an error in between is cleaned up by the abort.
     unsafe { pg_sys::SPI_connect() };
     let connection = Connection(());
@@ -104,9 +105,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         // After an error a connection opened below ours may still stand above it on SPI's stack,
         // and SPI_finish would close that one: leave it all to the abort.
-        if std::thread::panicking() {
-            super::log::hide_statement_of_this_error();
-        } else {
+        if !std::thread::panicking() {
             // SAFETY: the matching SPI_connect is in `connect`.
             unsafe { pg_sys::SPI_finish() };
         }

@@ -16,10 +16,13 @@ pub use sweep::Sweep;
 use crate::error::{Error, Result};
 use crate::id::SessionKey;
 use crate::lifetime::{Limits, Timestamp};
-use crate::pg::{self, Access, Caller, Columns, Home, KeyLookup, LockMode, Plan, Rows, Value};
+use crate::pg::{
+    self, Access, Address, Caller, Columns, Home, KeyLookup, LockMode, Plan, RowUpdate, Rows, Value,
+};
 use core::ffi::CStr;
 use pgrx::pg_sys::Oid;
 use pgrx::{PgSqlErrorCode, PgTryBuilder};
+use session::State;
 use statements::Statement;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::AssertUnwindSafe;
@@ -63,8 +66,9 @@ pub enum Look {
 /// The extension's table in the current database.
 pub struct Table {
     home: Home,
-    /// The short way to a row, if the table is built as we made it.
+    /// The short ways to read and to update a row, if the table is built as we made it.
     lookup: Option<KeyLookup>,
+    update: Option<RowUpdate>,
     plans: [OnceCell<Plan>; statements::COUNT],
 }
 
@@ -93,14 +97,21 @@ impl Table {
     /// The table that is there. What was kept of it stays as long as it has not moved.
     fn at(home: Home) -> Rc<Table> {
         let opened = OPENED.with_borrow(Clone::clone);
-        let lookup = KeyLookup::new(home.table, KEY, &session::COLUMNS);
+        // A statement checks the owner's rights; the short ways rely on them.
+        let columns = pg::owner_may_update(&home).then_some(&session::COLUMNS);
+        let lookup = columns.and_then(|columns| KeyLookup::new(home.table, KEY, columns));
+        let columns = columns.filter(|_| lookup.is_some());
+        let update =
+            columns.and_then(|columns| RowUpdate::new(home.table, columns, &session::CHECKS));
         // PostgreSQL itself keeps plans in step with the table; only a new name makes them useless.
-        let is_same = |table: &Rc<Table>| table.home == home && table.lookup == lookup;
+        let is_same = |table: &Rc<Table>| {
+            table.home == home && table.lookup == lookup && table.update == update
+        };
         let table = match opened.filter(is_same) {
             Some(table) => table,
             None => {
                 let plans = [const { OnceCell::new() }; statements::COUNT];
-                Rc::new(Table { home, lookup, plans })
+                Rc::new(Table { home, lookup, update, plans })
             }
         };
         OPENED.set(Some(table.clone()));
@@ -203,11 +214,39 @@ impl Table {
 
     /// Replaces content, expiry and terms. False if the row is no longer as it was read.
     pub fn save(&self, key: &SessionKey, read: &Session, new: &Session) -> bool {
+        if let Some((update, address)) = self.update.as_ref().zip(read.address) {
+            return self.update_at(update, address, read.changes_to(new), true);
+        }
         let args = read.state().as_read(key).into_iter().chain(new.expiry_and_terms());
         if new.data == read.data {
             return self.write(Statement::Extend, args) > 0;
         }
         self.write(Statement::Save, args.chain(new.content())) > 0
+    }
+
+    fn update_at<'a>(
+        &self,
+        update: &RowUpdate,
+        address: Address,
+        changes: impl IntoIterator<Item = (usize, Value<'a>)>,
+        waits: bool,
+    ) -> bool {
+        pg::with_rights_of(self.home.owner, || update.apply(address, changes, waits))
+    }
+
+    /// Replaces the expiry, unless the row is no longer as it was read or others have it locked.
+    fn slide_now(&self, key: &SessionKey, read: State, expiry: Timestamp) {
+        let Some((lookup, update)) = self.lookup.as_ref().zip(self.update.as_ref()) else {
+            let args = read.as_read(key).into_iter().chain([Value::Time(expiry)]);
+            self.write(Statement::Slide, args);
+            return;
+        };
+        let found = lookup.find(key.as_bytes(), Access::ReadWrite, |row| {
+            State::read(row).filter(|state| *state == read).and_then(|_| row.row_address())
+        });
+        if let Some(address) = found.flatten() {
+            self.update_at(update, address, State::change_to_expiry(expiry), false);
+        }
     }
 
     /// Gives the session another key. False if the row is no longer as it was read.

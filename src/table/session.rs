@@ -2,7 +2,7 @@
 
 use crate::id::SessionKey;
 use crate::lifetime::{Lifetime, Limits, Terms, Timestamp, absolute_end};
-use crate::pg::{Columns, Value};
+use crate::pg::{Address, Columns, Value};
 use core::ffi::CStr;
 
 /// The columns of a session, in the order in which it reads them.
@@ -15,6 +15,18 @@ pub const COLUMNS: [&CStr; 7] = [
     c"deadline",
     c"principal",
 ];
+
+// Where each stands in [`COLUMNS`].
+const DATA: usize = 0;
+const EXPIRY: usize = 1;
+const CREATED_AT: usize = 2;
+const VERSION: usize = 3;
+const LIFETIME: usize = 4;
+const DEADLINE: usize = 5;
+const PRINCIPAL: usize = 6;
+
+/// The CHECK constraints of the table, which hold for whatever is written here.
+pub const CHECKS: [&CStr; 2] = [c"session_lifetime_check", c"session_session_key_check"];
 
 /// One row of the table, expired or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,20 +45,24 @@ pub struct Session {
     pub terms: Terms,
     /// Whom the session belongs to, if the application said so.
     pub principal: Option<String>,
+    /// Where the row was found, if that can be relied on.
+    pub address: Option<Address>,
 }
 
 impl Session {
     /// Reads the columns of [`COLUMNS`]. `None` if one that is never NULL is.
     pub fn read(row: &impl Columns) -> Option<Self> {
-        let expiry = row.time(1)?;
+        let State { version, expiry, terms } = State::read(row)?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Some(Self {
-            data: row.bytes(0)?,
+            data: row.bytes(DATA)?,
             expiry,
             stored_expiry: expiry,
-            created_at: row.time(2)?,
-            version: row.int8(3)?,
-            terms: Terms { lifetime: Lifetime::from_seconds(row.int4(4)?)?, deadline: row.time(5) },
-            principal: row.bytes(6).map(|text| String::from_utf8_lossy(&text).into_owned()),
+            created_at: row.time(CREATED_AT)?,
+            version,
+            terms,
+            principal: row.bytes(PRINCIPAL).map(text),
+            address: row.row_address(),
         })
     }
 
@@ -63,6 +79,7 @@ impl Session {
             version: now.unix_micros(),
             terms,
             principal: None,
+            address: None,
         }
     }
 
@@ -88,6 +105,22 @@ impl Session {
         [Value::Bytes(&self.data), Value::Int8(self.version)]
     }
 
+    /// The session as it is found after it was written.
+    pub fn as_written(&self) -> Self {
+        Self { stored_expiry: self.expiry, address: None, ..self.clone() }
+    }
+
+    /// What makes this state of a row that other one.
+    pub(super) fn changes_to<'a>(
+        &self,
+        new: &'a Session,
+    ) -> impl Iterator<Item = (usize, Value<'a>)> + use<'a> {
+        let terms = [EXPIRY, LIFETIME, DEADLINE].into_iter().zip(new.expiry_and_terms());
+        let content = [DATA, VERSION].into_iter().zip(new.content());
+        let is_new_content = new.data != self.data;
+        terms.chain(content.filter(move |_| is_new_content))
+    }
+
     /// What identifies this state of the row.
     pub(super) fn state(&self) -> State {
         State { version: self.version, expiry: self.stored_expiry, terms: self.terms }
@@ -103,6 +136,18 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Reads the columns of [`COLUMNS`] that it has.
+    pub fn read(row: &impl Columns) -> Option<Self> {
+        let lifetime = Lifetime::from_seconds(row.int4(LIFETIME)?)?;
+        let terms = Terms { lifetime, deadline: row.time(DEADLINE) };
+        Some(Self { version: row.int8(VERSION)?, expiry: row.time(EXPIRY)?, terms })
+    }
+
+    /// What makes this state of a row the same with another expiry.
+    pub fn change_to_expiry(expiry: Timestamp) -> [(usize, Value<'static>); 1] {
+        [(EXPIRY, Value::Time(expiry))]
+    }
+
     /// Whether the session has expired by `now`.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.expiry <= now

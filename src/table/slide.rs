@@ -6,10 +6,9 @@
 
 use super::Table;
 use super::session::State;
-use super::statements::Statement;
 use crate::id::SessionKey;
 use crate::lifetime::Timestamp;
-use crate::pg::{self, LockMode, Value, XactEvent};
+use crate::pg::{self, LockMode, XactEvent};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -115,6 +114,5 @@ fn write(table: &Table, ((key, state), slide): (&(SessionKey, State), &Slide)) {
     if state.has_expired(pg::clock()) || !table.try_lock(LockMode::Write) {
         return;
     }
-    let expiry = [Value::Time(slide.expiry)];
-    table.write(Statement::Slide, state.as_read(key).into_iter().chain(expiry));
+    table.slide_now(key, *state, slide.expiry);
 }
