@@ -68,7 +68,7 @@ start_redis() {
     cp "$(readlink -f "$(command -v redis-server)")" "$RUN/redis-server"
     server_directory redis
     as_server "$RUN/redis-server" --port 0 --unixsocket "$RUN/redis.sock" --unixsocketperm 777 --dir "$RUN/redis" \
-        --appendonly yes --appendfsync everysec --save '' --daemonize yes >/dev/null
+        --appendonly yes --appendfsync everysec --auto-aof-rewrite-percentage 0 --save '' --daemonize yes >/dev/null
     until [ -S "$RUN/redis.sock" ]; do sleep 0.1; done
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -211,6 +212,7 @@ func (b *bench) measure(workers []*worker, c comparison, e entry) measurement {
 	perform := s.requests[e.kind]
 	b.warm(s)
 	b.flush(workers)
+	syscall.Sync() // what the one before left for the disk is not this one's to wait for
 	from, updated := b.position()
 	for _, w := range workers {
 		w.latencies, w.trips, w.cold = w.latencies[:0], 0, 0

@@ -29,7 +29,7 @@ pub(super) struct Slot {
 }
 
 struct Member<'de> {
-    key: &'de str,
+    key: &'de [u8],
     kind: u32,
     start: usize,
     end: usize,
@@ -51,7 +51,7 @@ impl<'de> Builder<'de> {
     /// `input` is the length of the CBOR to come.
     pub(super) fn new(input: usize) -> Self {
         Builder {
-            out: Vec::with_capacity((3 * input).min(RESERVED)),
+            out: Vec::with_capacity((4 * input).min(RESERVED)),
             members: Vec::with_capacity(32),
             depth: 0,
             unclaimed: input,
@@ -67,11 +67,10 @@ impl<'de> Builder<'de> {
         Slot { kind, start: self.out.len() }
     }
 
-    pub(super) fn text(&mut self, text: &str) -> Result<Slot, Damaged> {
-        checked_text(text)?;
+    pub(super) fn text(&mut self, text: &[u8]) -> Slot {
         let start = self.out.len();
-        self.out.extend_from_slice(text.as_bytes());
-        Ok(Slot { kind: layout::STRING, start })
+        self.out.extend_from_slice(text);
+        Slot { kind: layout::STRING, start }
     }
 
     pub(super) fn number(&mut self, number: &Number) -> Result<Slot, Damaged> {
@@ -128,7 +127,7 @@ impl<'de> Builder<'de> {
     pub(super) fn member(
         &mut self,
         object: &mut Object,
-        key: &'de str,
+        key: &'de [u8],
         slot: &Slot,
     ) -> Result<(), Damaged> {
         if let Some(last) = self.members[object.first_member..].last() {
@@ -152,7 +151,7 @@ impl<'de> Builder<'de> {
         let data = self.out.len();
         for index in 0..pairs {
             let key = self.members[first + index].key;
-            self.out.extend_from_slice(key.as_bytes());
+            self.out.extend_from_slice(key);
             self.entry(start, index, layout::STRING, key.len(), self.out.len() - data)?;
         }
         for index in 0..pairs {
@@ -230,11 +229,6 @@ impl<'de> Builder<'de> {
         self.out[at..at + layout::WORD].copy_from_slice(&entry.to_ne_bytes());
         Ok(())
     }
-}
-
-/// JSON text in PostgreSQL never holds a NUL.
-pub(super) fn checked_text(text: &str) -> Result<&str, Damaged> {
-    if text.as_bytes().contains(&0) { Err(Damaged) } else { Ok(text) }
 }
 
 fn check_size(size: usize) -> Result<(), Damaged> {

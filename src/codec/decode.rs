@@ -47,7 +47,7 @@ impl Decoder<'_> {
             head::UNSIGNED | head::NEGATIVE => self.builder.number(&integer(major, argument)),
             head::TEXT => {
                 let text = self.source.text(argument)?;
-                self.builder.text(text)
+                Ok(self.builder.text(text))
             }
             head::ARRAY => self.array(argument),
             head::MAP => self.object(argument),

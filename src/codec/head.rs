@@ -79,17 +79,20 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// The next bytes as text.
+    /// The next bytes as text, which in PostgreSQL's JSON never holds a NUL.
     #[inline]
-    pub(super) fn text(&mut self, length: u64) -> Result<&'a str, Damaged> {
-        std::str::from_utf8(self.take(length)?).map_err(|_| Damaged)
+    pub(super) fn text(&mut self, length: u64) -> Result<&'a [u8], Damaged> {
+        let text = self.take(length)?;
+        let is_plain = text.iter().all(|byte| (1..0x80).contains(byte));
+        let is_valid = is_plain || !text.contains(&0) && std::str::from_utf8(text).is_ok();
+        if is_valid { Ok(text) } else { Err(Damaged) }
     }
 
     /// The next item, which has to be a key: text.
     #[inline]
-    pub(super) fn key(&mut self) -> Result<&'a str, Damaged> {
+    pub(super) fn key(&mut self) -> Result<&'a [u8], Damaged> {
         match self.head()? {
-            (TEXT, length) => super::build::checked_text(self.text(length)?),
+            (TEXT, length) => self.text(length),
             _ => Err(Damaged),
         }
     }

@@ -48,6 +48,6 @@ pub(super) fn align(offset: usize) -> usize {
 }
 
 /// The order of keys in an object, `lengthCompareJsonbString` in `jsonb_util.c`.
-pub(super) fn key_order(a: &str, b: &str) -> Ordering {
+pub(super) fn key_order(a: &[u8], b: &[u8]) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }

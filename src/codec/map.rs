@@ -30,7 +30,7 @@ impl RawValue<'_> {
 
 #[derive(Clone, Copy)]
 struct Entry<'a> {
-    key: &'a str,
+    key: &'a [u8],
     /// Key and value as they are stored.
     pair: &'a [u8],
     value: &'a [u8],
@@ -67,7 +67,7 @@ impl<'a> Map<'a> {
     pub fn get(&self, key: &str) -> Result<Option<RawValue<'a>>, Damaged> {
         let mut found = None;
         self.walk(|entry| {
-            if entry.key == key {
+            if entry.key == key.as_bytes() {
                 found = Some(RawValue(entry.value));
             }
         })?;
@@ -83,7 +83,7 @@ impl<'a> Map<'a> {
         head::write(&mut pair, head::TEXT, key.len() as u64);
         pair.extend_from_slice(key.as_bytes());
         pair.extend_from_slice(value);
-        let entry = Entry { key, pair: &pair, value };
+        let entry = Entry { key: key.as_bytes(), pair: &pair, value };
         Ok(join(&self.entries()?, &[entry]))
     }
 
@@ -94,7 +94,7 @@ impl<'a> Map<'a> {
     /// As [`Map::get`], for both maps.
     pub fn merge(&self, patch: &Map<'_>, remove: &[&str]) -> Result<Vec<u8>, Damaged> {
         let mut entries = self.entries()?;
-        let mut remove = remove.to_vec();
+        let mut remove: Vec<_> = remove.iter().map(|key| key.as_bytes()).collect();
         remove.sort_unstable();
         entries.retain(|entry| remove.binary_search(&entry.key).is_err());
         Ok(join(&entries, &patch.entries()?))
@@ -107,7 +107,7 @@ impl<'a> Map<'a> {
     pub fn remove(&self, key: &str) -> Result<Option<Vec<u8>>, Damaged> {
         let mut entries = self.entries()?;
         let before = entries.len();
-        entries.retain(|entry| entry.key != key);
+        entries.retain(|entry| entry.key != key.as_bytes());
         Ok((entries.len() < before).then(|| join(&entries, &[])))
     }
 
@@ -180,7 +180,8 @@ mod tests {
     impl<'a> Map<'a> {
         /// The keys in jsonb's order.
         pub(in super::super) fn keys(&self) -> Result<Vec<&'a str>, Damaged> {
-            Ok(self.entries()?.iter().map(|entry| entry.key).collect())
+            let text = |entry: &Entry<'a>| std::str::from_utf8(entry.key).unwrap();
+            Ok(self.entries()?.iter().map(text).collect())
         }
     }
 

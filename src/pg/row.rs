@@ -47,13 +47,21 @@ pub trait Columns {
         let datum = self.datum(column)?;
         // SAFETY: the column is a varlena, which stays in place while it is copied.
         unsafe {
-            let varlena = datum.cast_mut_ptr();
+            let varlena: *mut pg_sys::varlena = datum.cast_mut_ptr();
+            if is_plain(varlena) {
+                return Some(pgrx::varlena::varlena_to_byte_slice(varlena).to_vec());
+            }
             let detoasted = pg_sys::pg_detoast_datum_packed(varlena);
             let bytes = pgrx::varlena::varlena_to_byte_slice(detoasted).to_vec();
-            if detoasted != varlena {
-                pg_sys::pfree(detoasted.cast());
-            }
+            pg_sys::pfree(detoasted.cast());
             Some(bytes)
         }
     }
+}
+
+/// Whether a varlena is neither compressed nor stored elsewhere.
+unsafe fn is_plain(varlena: *const pg_sys::varlena) -> bool {
+    use pgrx::varlena::{varatt_is_1b, varatt_is_1b_e, varatt_is_4b_u};
+    // SAFETY: the header says which of its forms it is.
+    unsafe { varatt_is_4b_u(varlena) || varatt_is_1b(varlena) && !varatt_is_1b_e(varlena) }
 }
