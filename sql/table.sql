@@ -37,6 +37,15 @@ WITH (
     autovacuum_analyze_scale_factor = 0.05
 );
 
+-- Sessions over 2 kB are compressed; pglz would take longer than all else that a write of one does.
+DO $$
+BEGIN
+    ALTER TABLE @extschema@.session ALTER COLUMN session_data SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL; -- This server was built without it.
+END
+$$;
+
 CREATE INDEX session_expiry ON @extschema@.session (session_expiry);
 CREATE INDEX session_principal ON @extschema@.session (principal) WHERE principal IS NOT NULL;
 
