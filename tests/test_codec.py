@@ -112,15 +112,16 @@ def plain(value):
 def test_a_document_comes_back_as_postgresql_itself_prints_it(connection, make):
     documents = [make.document() for _ in range(100)]
     rows = connection.execute(
-        """SELECT document::jsonb::text, session_get(sid)::text, sid
+        """SELECT document::jsonb::text, session_get(sid)::text, sid, (SELECT data::text FROM session_fetch(sid))
         FROM unnest(%s::text[]) document, LATERAL (SELECT session_create(document::jsonb) AS sid) s""",
         (documents,),
     ).fetchall()
     assert len(rows) == len(documents)
-    for expected, got, _ in rows:
+    for expected, got, _, fetched in rows:
         assert got == expected
+        assert fetched == expected
     stored = dict(connection.execute("SELECT session_key, session_data FROM session"))
-    keys = connection.execute("SELECT sha256(sid::bytea) FROM unnest(%s::text[]) sid", ([sid for *_, sid in rows],))
+    keys = connection.execute("SELECT sha256(sid::bytea) FROM unnest(%s::text[]) sid", ([sid for _, _, sid, _ in rows],))
     for (expected, *_), (key,) in zip(rows, keys):
         stream = BytesIO(stored[key])
         assert plain(cbor2.load(stream)) == plain(parsed(expected))

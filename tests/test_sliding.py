@@ -9,6 +9,7 @@ READS = {
     "get": "SELECT session_get(%s)",
     "get_key": "SELECT session_get(%s, 'a')",
     "load": "SELECT session_load(%s)",
+    "fetch": "SELECT session_fetch(%s)",
     "read": "SELECT session_read(%s)",
     "start": "SELECT session_start(%s)",
     "touch": "SELECT session_touch(%s)",

@@ -1,8 +1,8 @@
 """The functions go on working whatever the owner makes of the table and its index, under connections that used them."""
 
 import pytest
-
 from conftest import APP, one
+from psycopg import errors
 
 CHANGES = {
     "vacuum full": "VACUUM FULL session",
@@ -84,3 +84,82 @@ def test_a_read_that_is_due_slides_in_a_partitioned_table(database):
     before = one(owner, "SELECT session_expiry FROM session")
     client.execute("SELECT session_get('s')")
     assert one(owner, "SELECT session_expiry FROM session") > before
+
+
+WATCHED = {
+    "a trigger": """
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN INSERT INTO public.seen VALUES (NEW.version); RETURN NEW; END $$;
+        CREATE TRIGGER note BEFORE UPDATE ON session FOR EACH ROW EXECUTE FUNCTION note()""",
+    "a rule": "CREATE RULE note AS ON UPDATE TO session DO ALSO INSERT INTO public.seen VALUES (NEW.version)",
+}
+
+
+@pytest.mark.parametrize("watched", WATCHED.values(), ids=WATCHED)
+def test_what_the_owner_attached_to_updates_sees_each_of_them(database, watched):
+    owner, client = database.connect(), database.connect(APP)
+    sid = one(client, """SELECT session_create('{"a": 0}')""")
+    client.execute("SELECT session_set(%s, 'a', '1')", (sid,))
+    owner.execute("CREATE TABLE seen (version bigint)")
+    owner.execute(watched)
+    version = one(client, "SELECT session_set(%s, 'a', '2')", sid)
+    assert one(owner, "SELECT max(version) FROM seen") == version
+    owner.execute("UPDATE session SET session_expiry = session_expiry - interval '5 min'")
+    owner.execute("TRUNCATE seen")
+    client.execute("SELECT session_get(%s)", (sid,))
+    assert one(owner, "SELECT max(version) FROM seen") == version, "a slide is an update, too"
+
+
+def test_a_check_that_the_owner_added_is_kept(database):
+    owner, client = database.connect(), database.connect(APP)
+    client.execute("""SELECT session_create('{"a": 1}', 's'), session_set('s', 'a', '2')""")
+    owner.execute("ALTER TABLE session ADD CHECK (session_decode(session_data) ->> 'a' <> '3')")
+    with pytest.raises(errors.CheckViolation):
+        client.execute("SELECT session_set('s', 'a', '3')")
+    assert one(client, "SELECT session_get('s', 'a')") == 2
+
+
+def test_a_generated_column_follows_the_session(database):
+    owner, client = database.connect(), database.connect(APP)
+    client.execute("""SELECT session_create('{"user": "ada"}', 's')""")
+    owner.execute(
+        "ALTER TABLE session ADD COLUMN who text GENERATED ALWAYS AS (session_decode(session_data) ->> 'user') STORED"
+    )
+    client.execute("""SELECT session_set('s', 'user', '"bob"')""")
+    assert one(owner, "SELECT who FROM session") == "bob"
+
+
+def test_a_published_table_without_identity_refuses_updates_as_it_would_any(database):
+    owner, client = database.connect(), database.connect(APP)
+    client.execute("SELECT session_create('{}', 's'), session_set('s', 'a', '1')")
+    owner.execute("ALTER TABLE session REPLICA IDENTITY NOTHING")
+    owner.execute("CREATE PUBLICATION sessions FOR TABLE session")
+    with pytest.raises(errors.ObjectNotInPrerequisiteState):
+        client.execute("SELECT session_set('s', 'a', '2')")
+
+
+def test_every_index_holds_every_row_after_updates_that_move_it(database):
+    owner, client = database.connect(), database.connect(APP)
+    owner.execute("CREATE INDEX by_user ON session ((session_decode(session_data) ->> 'user'))")
+    owner.execute("CREATE UNIQUE INDEX by_version ON session (version, created_at)")
+    for n in range(50):
+        client.execute("SELECT session_create(jsonb_build_object('user', %s::int), %s)", (n, f"s{n}"))
+    owner.execute("UPDATE session SET principal = 'ada' WHERE session_decode(session_data) ->> 'user' < '3'")
+    for n in range(400):
+        sid = f"s{n % 50}"
+        client.execute("SELECT session_set(%s, 'user', to_jsonb(%s::int))", (sid, n))
+        client.execute("SELECT session_touch(%s, make_interval(mins => %s))", (sid, 10 + n % 7))
+    queries = [
+        "SELECT session_decode(session_data) ->> 'user' FROM session WHERE session_decode(session_data) ->> 'user' > ''",
+        "SELECT version FROM session WHERE version > 0",
+        "SELECT session_expiry FROM session WHERE session_expiry > now()",
+        "SELECT session_key FROM session WHERE session_key > ''",
+        "SELECT session_key FROM session WHERE principal = 'ada'",
+    ]
+    for query in queries:
+        owner.execute("SET enable_seqscan = on; SET enable_indexscan = off; SET enable_bitmapscan = off")
+        by_table = sorted(owner.execute(query).fetchall())
+        owner.execute("SET enable_seqscan = off; SET enable_indexscan = on")
+        assert "Index" in one(owner, f"EXPLAIN {query}")
+        assert sorted(owner.execute(query).fetchall()) == by_table, query
+    assert len(by_table) == 50 - sum(1 for n in range(50) if str(n) >= "3")

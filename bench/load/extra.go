@@ -79,6 +79,7 @@ var scripts = []struct{ name, sql string }{
 	{"hand-written SELECT + UPDATE", "SELECT sess FROM node_session WHERE sid = :sid::text AND expire >= now();\n" +
 		"UPDATE node_session SET expire = now() + interval '1 day' WHERE sid = :sid::text;"},
 	{"session_load(sid)", "SELECT data, version FROM session_load(:sid::text);"},
+	{"session_fetch(sid)", "SELECT data, version FROM session_fetch(:sid::text);"},
 }
 
 const firstNumericID = 1_000_000_000_000_000_000

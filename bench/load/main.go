@@ -53,8 +53,8 @@ func (e entry) String() string { return e.system + " " + e.kind }
 
 var comparisons = []comparison{
 	{"lookup", 0, []entry{{"floor", "lookup"}, {"node", "lookup"}, {"session_store", "get"}, {"session_store", "get key"},
-		{"redis", "lookup"}}},
-	{"read request, 20 a minute per session", 20, each("read")},
+		{"session_store", "read"}, {"redis", "lookup"}}},
+	{"read request, 20 a minute per session", 20, append(each("read"), entry{"session_store", "read jsonb"})},
 	{"read request, one a minute per session", 1, each("read")},
 	{"writing request", 20, append(each("write"), entry{"session_store", "write key"}, entry{"session_store", "set only"})},
 	{"mixed load, 20 a minute per session", 20, each("mixed")},

@@ -34,6 +34,7 @@ var statements = map[string]string{
 	"beego_rename": "update beego_session set session_key=$1 where session_key=$2",
 
 	"load":       "SELECT data, version FROM session_load($1)",
+	"fetch":      "SELECT data, version FROM session_fetch($1)",
 	"get":        "SELECT session_get($1)",
 	"get_key":    "SELECT session_get($1, 'user_id')",
 	"set_key":    "SELECT session_set($1, 'seen', $2)",
@@ -222,10 +223,11 @@ func systems() map[string]*system {
 		},
 	}
 
-	load := func(w *worker, sid string, version *int64) error {
+	read := func(w *worker, statement, sid string, version *int64) error {
 		w.trips++
-		return w.pg.QueryRow(ctx, "load", sid).Scan(&w.data, version)
+		return w.pg.QueryRow(ctx, statement, sid).Scan(&w.data, version)
 	}
+	fetch := func(w *worker, sid string, version *int64) error { return read(w, "fetch", sid, version) }
 	setKey := func(w *worker, sid string) error {
 		var version int64 // NULL would be an error
 		return w.query(&version, "set_key", sid, w.seen())
@@ -235,23 +237,27 @@ func systems() map[string]*system {
 		"get key": func(w *worker, sid string) (string, error) { return sid, w.query(&w.data, "get_key", sid) },
 		"read": func(w *worker, sid string) (string, error) {
 			var version int64
-			return sid, load(w, sid, &version)
+			return sid, fetch(w, sid, &version)
+		},
+		"read jsonb": func(w *worker, sid string) (string, error) {
+			var version int64
+			return sid, read(w, "load", sid, &version)
 		},
 		"write": func(w *worker, sid string) (string, error) {
 			var version int64
-			return sid, firstError(func() error { return load(w, sid, &version) },
+			return sid, firstError(func() error { return fetch(w, sid, &version) },
 				func() error { return w.query(&version, "release", sid, w.changed(), version) })
 		},
 		"write key": func(w *worker, sid string) (string, error) {
 			var version int64
-			return sid, firstError(func() error { return load(w, sid, &version) },
+			return sid, firstError(func() error { return fetch(w, sid, &version) },
 				func() error { return setKey(w, sid) })
 		},
 		"set only": func(w *worker, sid string) (string, error) { return sid, setKey(w, sid) },
 		"login": func(w *worker, sid string) (string, error) {
 			var version int64
 			var fresh string
-			err := firstError(func() error { return load(w, sid, &version) },
+			err := firstError(func() error { return fetch(w, sid, &version) },
 				func() error { return w.query(&fresh, "regenerate", sid) },
 				func() error { return setKey(w, fresh) })
 			return fresh, err

@@ -133,15 +133,55 @@ fn session_load(
     slide: default!(Option<bool>, "true"),
     caller: Caller,
 ) -> Result<AtMostOne<LoadedRow>, ErrorReport> {
-    let id = session_id(sid)?;
-    let store = Store::open(caller)?;
-    let found = if slide.unwrap_or(true) { store.read(id) } else { store.peek(id) };
-    let Some(session) = found else { return Ok(AtMostOne(None)) };
+    let Some(session) = look_up(sid, slide, caller)? else { return Ok(AtMostOne(None)) };
     let content = match Content::parse(&session.data).map_err(Error::from)? {
         Content::Map(map) => Loaded::Data(JsonbBuf(map.to_jsonb().map_err(Error::from)?)),
         Content::Opaque(payload) => Loaded::Payload(payload.to_vec()),
     };
     Ok(AtMostOne(Some(LoadedRow { content, session })))
+}
+
+/// What `session_fetch` returns.
+struct FetchedRow {
+    data: Option<Vec<u8>>,
+    payload: Option<Vec<u8>>,
+    version: i64,
+}
+
+impl Record for FetchedRow {
+    const SQL: &'static str = "TABLE (data json, payload bytea, version bigint)";
+    const IDENT: &'static str = "session_store::api::FetchedRow";
+
+    fn columns(self) -> Vec<Option<Datum>> {
+        // The text of a json has the form of a bytea.
+        vec![self.data.into_datum(), self.payload.into_datum(), self.version.into_datum()]
+    }
+}
+
+/// What a request needs of a live session, as text for the client; no row when there is none.
+#[pg_extern]
+fn session_fetch(
+    sid: Option<&str>,
+    slide: default!(Option<bool>, "true"),
+    caller: Caller,
+) -> Result<AtMostOne<FetchedRow>, ErrorReport> {
+    let Some(session) = look_up(sid, slide, caller)? else { return Ok(AtMostOne(None)) };
+    let (data, payload) = match Content::parse(&session.data).map_err(Error::from)? {
+        Content::Map(map) => (Some(map.to_text().map_err(Error::from)?), None),
+        Content::Opaque(payload) => (None, Some(payload.to_vec())),
+    };
+    Ok(AtMostOne(Some(FetchedRow { data, payload, version: session.version })))
+}
+
+/// The live session, kept alive unless `slide` is false.
+fn look_up(
+    sid: Option<&str>,
+    slide: Option<bool>,
+    caller: Caller,
+) -> crate::error::Result<Option<Session>> {
+    let id = session_id(sid)?;
+    let store = Store::open(caller)?;
+    Ok(if slide.unwrap_or(true) { store.read(id) } else { store.peek(id) })
 }
 
 /// Keeps a session alive, or changes how long it lives; the expiry, NULL if there is no session.

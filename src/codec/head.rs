@@ -10,7 +10,13 @@ pub(super) const TEXT: u8 = 3;
 pub(super) const ARRAY: u8 = 4;
 pub(super) const MAP: u8 = 5;
 pub(super) const TAG: u8 = 6;
-pub(super) const SIMPLE: u8 = 7;
+const SIMPLE: u8 = 7;
+
+/// Simple values as their one byte (RFC 8949 §3.3). In JSON "undefined" is null, too (§6.1).
+pub(super) const FALSE: u8 = 0xf4;
+pub(super) const TRUE: u8 = 0xf5;
+pub(super) const NULL: u8 = 0xf6;
+pub(super) const UNDEFINED: u8 = 0xf7;
 
 /// The major type of the first item.
 pub(super) fn major(bytes: &[u8]) -> Option<u8> {

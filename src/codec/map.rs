@@ -1,7 +1,7 @@
 //! Key-wise work on a stored map. Values are skipped and copied as raw bytes, never decoded.
 
 use super::head::{self, Reader};
-use super::{Damaged, decode, layout::key_order};
+use super::{Damaged, decode, layout::key_order, text};
 
 /// A stored key-wise session: a CBOR map.
 ///
@@ -57,6 +57,15 @@ impl<'a> Map<'a> {
     /// [`Damaged`] when anything in it is not as [`super::encode_document`] writes it.
     pub fn to_jsonb(self) -> Result<Vec<u8>, Damaged> {
         decode::to_jsonb(self.stored)
+    }
+
+    /// The document as JSON text, as PostgreSQL prints the jsonb. In a foreign map the keys stay in
+    /// their order, and a key that comes twice is there twice.
+    ///
+    /// # Errors
+    /// As [`Map::to_jsonb`].
+    pub fn to_text(self) -> Result<Vec<u8>, Damaged> {
+        text::to_text(self.stored)
     }
 
     /// The value of one key, `None` when it is absent. Decodes nothing, but walks the whole map: a

@@ -20,6 +20,7 @@ mod number;
 mod numeric;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use map::Map;
 

@@ -2,14 +2,17 @@
 //! and decimal fractions (RFC 8949 §3.4.3, §3.4.4). Nothing is ever a float.
 
 use super::Damaged;
+use super::head::{self, Reader};
+use super::numeric::MAX_SCALE;
 use num_bigint::BigUint;
 use serde::ser::{Serialize, Serializer};
 use serde_cbor::tags::Tagged;
+use std::fmt;
 
 /// Tags of RFC 8949 §3.4.
-pub(super) const TAG_POSITIVE: u64 = 2;
-pub(super) const TAG_NEGATIVE: u64 = 3;
-pub(super) const TAG_DECIMAL: u64 = 4;
+const TAG_POSITIVE: u64 = 2;
+const TAG_NEGATIVE: u64 = 3;
+const TAG_DECIMAL: u64 = 4;
 
 /// The bytes of 10^(131072 + 16383): no numeric has a larger mantissa, and none larger is worth
 /// converting.
@@ -56,6 +59,71 @@ impl Number {
     /// The same digits with the point moved `scale` places to the left.
     pub(super) fn with_scale(self, scale: u16) -> Self {
         Number { scale, ..self }
+    }
+}
+
+impl Reader<'_> {
+    /// The number whose head was read: an integer, or a tag before a bignum or a decimal fraction.
+    pub(super) fn number(&mut self, major: u8, argument: u64) -> Result<Number, Damaged> {
+        match (major, argument) {
+            (head::UNSIGNED, _) => Ok(Number::unsigned(argument)),
+            (head::NEGATIVE, _) => Ok(Number::signed(-1 - i128::from(argument))),
+            (head::TAG, TAG_DECIMAL) => self.decimal(),
+            (head::TAG, tag) => self.bignum(tag),
+            _ => Err(Damaged),
+        }
+    }
+
+    /// What follows tag 4: an array of exponent and mantissa (RFC 8949 §3.4.4). Only digits after
+    /// the point make a decimal fraction here, so the exponent is negative.
+    fn decimal(&mut self) -> Result<Number, Damaged> {
+        let ((head::ARRAY, 2), (head::NEGATIVE, exponent)) = (self.head()?, self.head()?) else {
+            return Err(Damaged);
+        };
+        let mantissa = match self.head()? {
+            (head::TAG, TAG_DECIMAL) => return Err(Damaged),
+            (major, argument) => self.number(major, argument)?,
+        };
+        // An exponent is stored as n for -1 - n.
+        match u16::try_from(exponent) {
+            Ok(below @ 0..MAX_SCALE) => Ok(mantissa.with_scale(below + 1)),
+            _ => Err(Damaged),
+        }
+    }
+
+    /// What follows a tag that should be 2 or 3: a byte string (RFC 8949 §3.4.3).
+    fn bignum(&mut self, tag: u64) -> Result<Number, Damaged> {
+        let negative = match tag {
+            TAG_POSITIVE => false,
+            TAG_NEGATIVE => true,
+            _ => return Err(Damaged),
+        };
+        match self.head()? {
+            (head::BYTES, length) => Number::bignum(negative, self.take(length)?),
+            _ => Err(Damaged),
+        }
+    }
+}
+
+/// The digits as PostgreSQL prints a numeric: all that there are after the point.
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.negative {
+            f.write_str("-")?;
+        }
+        let scale = usize::from(self.scale);
+        if scale == 0 {
+            return match &self.magnitude {
+                Magnitude::Small(digits) => digits.fmt(f),
+                Magnitude::Big(digits) => digits.fmt(f),
+            };
+        }
+        let digits = match &self.magnitude {
+            Magnitude::Small(digits) => format!("{digits:0>width$}", width = scale + 1),
+            Magnitude::Big(digits) => format!("{:0>width$}", digits.to_string(), width = scale + 1),
+        };
+        let (before, after) = digits.split_at(digits.len() - scale);
+        write!(f, "{before}.{after}")
     }
 }
 

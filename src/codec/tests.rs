@@ -65,6 +65,14 @@ fn the_golden_cbor_becomes_postgresqls_own_bytes() {
 }
 
 #[test]
+fn the_golden_cbor_is_printed_as_postgresql_prints_its_jsonb() {
+    for (cbor, json) in lines(CBOR) {
+        let text = map(&cbor).to_text().unwrap();
+        assert_eq!(String::from_utf8(text).as_deref(), Ok(json));
+    }
+}
+
+#[test]
 #[cfg(target_endian = "little")]
 fn every_value_is_found_alone_and_goes_back_in_unchanged() {
     for (cbor, _, json) in fixtures() {
@@ -134,8 +142,10 @@ fn depth_is_limited_the_same_both_ways() {
     assert_eq!(encode_document(&jsonb), Ok(deepest.clone()));
     assert_eq!(encode_value(&jsonb), Err(EncodeError::TooDeep));
     assert_eq!(map(&deepest).set("b", b"\xf6").map(|_| ()), Ok(()));
+    assert!(map(&deepest).to_text().is_ok());
     for levels in [MAX_DEPTH + 1, 127, 128, 1000, 1_000_000] {
         assert_eq!(decode(&nested(levels)), Err(Damaged), "{levels}");
+        assert_eq!(map(&nested(levels)).to_text(), Err(Damaged), "{levels}");
     }
     assert_eq!(decode(&[&b"\xa1\x61a"[..], &[0xc2; 1_000_000]].concat()), Err(Damaged));
 

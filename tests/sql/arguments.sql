@@ -4,6 +4,7 @@ SELECT session_create('{}', 'alice');
 
 -- 22004 is null_value_not_allowed. A NULL sid:
 SELECT session_load(NULL);
+SELECT session_fetch(NULL);
 SELECT session_touch(NULL);
 SELECT session_read(NULL);
 SELECT session_exist(NULL);
@@ -66,6 +67,7 @@ SELECT session_exist(E'del\x7f');
 SELECT session_create('{}', '');
 SELECT session_create_raw('\x00', '');
 SELECT session_load('');
+SELECT session_fetch('');
 SELECT session_touch('');
 SELECT session_read('');
 SELECT session_destroy('');

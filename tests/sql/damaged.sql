@@ -32,7 +32,7 @@ SELECT session_create('{"user": 8}', 'bob');
 -- Calls that need what the session holds are XX001 (data_corrupted).
 SELECT what, array_agg(DISTINCT outcome(bytes, call)) AS sqlstates FROM damage, unnest(ARRAY[
     $$session_get('alice')$$, $$session_get('alice', 'k')$$, $$session_get('alice', 'absent')$$, $$session_read('alice')$$,
-    $$session_load('alice')$$, $$session_load('alice', false)$$, $$session_start('alice')$$,
+    $$session_load('alice')$$, $$session_load('alice', false)$$, $$session_fetch('alice')$$, $$session_start('alice')$$,
     $$session_set('alice', 'k', '2')$$, $$session_set('alice', 'absent', '2')$$, $$session_merge('alice', '{"k": 2}')$$, $$session_merge('alice', '{}', '{k}')$$,
     $$session_delete('alice', 'k')$$, $$session_delete('alice', 'absent')$$]) AS call
 GROUP BY what ORDER BY what COLLATE "C";

@@ -11,6 +11,8 @@ SELECT * FROM session_load('alice');
 SELECT * FROM session_load('alice', false);
 SELECT session_exist('opaque'), session_get('opaque') IS NULL AS get, session_get('opaque', 'old') IS NULL AS get_key;
 SELECT * FROM session_load('opaque');
+SELECT * FROM session_fetch('alice');
+SELECT * FROM session_fetch('opaque', false);
 SELECT session_all();
 SELECT data FROM session_live;
 

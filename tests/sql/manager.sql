@@ -29,6 +29,11 @@ SELECT session_get('alice');
 SELECT session_create(sid => 'bob', lifetime => '2 hours', deadline => '2100-01-01 00:00+00');
 SELECT data, lifetime, deadline FROM session_load('bob');
 
+-- session_fetch is the short way for clients: the content as text, and the version.
+SELECT data, payload, version = (SELECT version FROM session_load('alice')) AS same_version FROM session_fetch('alice');
+SELECT data, payload FROM session_fetch(session_create_raw('\x0102'));
+SELECT count(*) FROM session_fetch('nobody');
+
 -- Data defaults to no keys at all.
 SELECT session_get(session_create());
 

@@ -52,6 +52,7 @@ fn what_the_codec_never_writes_is_damaged() {
         (b"\xa1\x61a\x7b\xff\xff\xff\xff\xff\xff\xff\xff", "text that lies about its length"),
     ] {
         assert_eq!(decode(cbor), Err(Damaged), "{what}");
+        assert_eq!(map(cbor).to_text(), Err(Damaged), "{what}");
     }
 }
 
@@ -122,6 +123,9 @@ fn mutated_bytes_never_panic_and_what_still_decodes_is_sound() {
         if let Ok(Content::Map(map)) = Content::parse(&stored) {
             let _ = map.get("a");
             let _ = map.merge(&map, &["a", "n"]);
+        }
+        if let Ok(Content::Map(map)) = Content::parse(&stored) {
+            assert_eq!(map.to_text().is_ok(), map.to_jsonb().is_ok(), "{stored:x?}");
         }
         if let Ok(jsonb) = decode(&stored) {
             let again = encode_document(&jsonb).unwrap();
