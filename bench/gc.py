@@ -12,8 +12,9 @@ Figures
 - Sequential scans of the table during all sweeps: none.
 - With an old snapshot held open elsewhere, nothing that was removed can be cleaned up: median time of a batch in the
   last tenth of the sweep over that in the first, at most 1.5.
-- 99th percentile of session_start() of a live session, two clients with together 1,000 calls a second, during a sweep
-  and in the quiet seconds before it, in one run of pgbench with --repeat sweeps: at most twice as long.
+- 99th percentile of session_start() of a live session, two clients with together 1,000 calls a second, over the calls
+  during all of --calm sweeps, and over those of the quiet seconds before each, in one run of pgbench: at most twice as
+  long. All together, for a sweep of a second has just ten calls beyond its 99th percentile.
 
 The server keeps the defaults but for shared_buffers, which hold the tables (or the disk would be what is measured),
 and for what makes two runs differ: no checkpoint falls into them, autovacuum is off (tables are vacuumed between the
@@ -28,7 +29,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from conftest import OWNER, Server, clean_environment, one, program, wait_until  # noqa: E402
+from conftest import OWNER, Server, clean_environment, one, program  # noqa: E402
 
 SETTINGS = {
     "shared_preload_libraries": "session_store",
@@ -79,10 +80,12 @@ class Bench:
 
     def sweep(self):
         """Has the launcher sweep once; when that began, and for how many seconds."""
-        query = "SELECT total_rows, sweeps FROM session_store_stats"
+        query = "SELECT total_rows, sweeps FROM session_sweep"
         rows, sweeps = self.owner.execute(query).fetchone()
         self.switch("1h")
-        wait_until(lambda: one(self.owner, "SELECT sweeps FROM session_store_stats") > sweeps, 3_600)
+        # Not from the view, which counts what is expired: that would be part of what is measured.
+        while one(self.owner, "SELECT sweeps FROM session_sweep") == sweeps:
+            time.sleep(0.05)
         self.switch("0")
         removed = one(self.owner, "SELECT total_rows FROM session_store_stats") - rows
         assert removed == self.expired, f"removed {removed}"
@@ -176,15 +179,12 @@ def foreground(server, expired, live, repeat, seconds=5):
     clients.terminate()
     clients.wait()
     calls = sorted(call for log in logs.iterdir() for call in latencies(log))
-    for share in (50, 99):
-        pairs = []
-        for begin, duration in sweeps:
-            quiet = [latency for at, latency in calls if begin - seconds - 0.5 < at < begin - 0.5]
-            swept = [latency for at, latency in calls if begin <= at <= begin + duration]
-            pairs.append([statistics.quantiles(sample, n=100)[share - 1] for sample in (quiet, swept)])
-        low, high = (statistics.median(side) for side in zip(*pairs, strict=True))
-        ratio = statistics.median(high / low for low, high in pairs)
-        row(f"session_start p{share}, medians of {repeat} sweeps", f"{low:.3f} ms", f"{high:.3f} ms", f"{ratio:.2f}")
+    quiet = [latency for at, latency in calls if any(begin - seconds - 0.5 < at < begin - 0.5 for begin, _ in sweeps)]
+    swept = [latency for at, latency in calls if any(begin <= at <= begin + lasted for begin, lasted in sweeps)]
+    for share in (50, 90, 99):
+        low, high = (statistics.quantiles(sample, n=100)[share - 1] for sample in (quiet, swept))
+        what = f"session_start p{share}, {len(quiet):,} and {len(swept):,} calls"
+        row(what, f"{low:.3f} ms", f"{high:.3f} ms", f"{high / low:.2f}")
     bench.drop()
 
 
@@ -202,6 +202,7 @@ def main():
     parser.add_argument("--live", type=int, default=200_000)
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--calm", type=int, default=10)
     arguments = parser.parse_args()
     expired, live, more = arguments.expired, arguments.live, arguments.live * arguments.times
     server = Server(**SETTINGS).start()
@@ -215,7 +216,7 @@ def main():
         for snapshot in (False, True):
             batch_growth(server, expired, live, snapshot)
         row("\nforeground (at most 2)", "quiet", "sweep", "ratio")
-        foreground(server, expired, live, arguments.repeat)
+        foreground(server, expired, live, arguments.calm)
     finally:
         server.stop("immediate")
 

@@ -10,8 +10,11 @@ use std::time::{Duration, Instant};
 /// Addresses kept at once: eight bytes each.
 const MOST_ADDRESSES: usize = 1_000_000;
 
-/// The longest pause between two batches. A pause is as long as the batch before it, so that at
-/// least half of the time is left to others.
+/// Rows removed without a pause: as much as others can wait for where processors are few.
+const SLICE: usize = 100;
+
+/// The longest pause after a slice. A pause is as long as the slice took, at least a millisecond, so
+/// that at least half of the time is left to others.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a sweep needs whatever is set for the database.
@@ -92,21 +95,27 @@ fn sweep(now: Timestamp, rows: &mut i64) -> Result<Option<()>, String> {
 fn remove(addresses: &[Address], now: Timestamp, rows: &mut i64) -> Result<bool, String> {
     let mut rest = addresses;
     while !rest.is_empty() {
-        let began = Instant::now();
         let (batch, after) = rest.split_at(settings::gc_batch_size().min(rest.len()));
         let activity = format!("removing expired sessions, {rows} so far");
-        let removed = with_table(&activity, |table| table.collect_at(batch, now))?;
+        let removed = with_table(&activity, |table| {
+            batch.chunks(SLICE).map(|slice| remove_slice(table, slice, now)).sum::<i64>()
+        })?;
         let Some(removed) = removed else { return Ok(false) };
         *rows += removed;
         rest = after;
-        if !rest.is_empty() {
-            pg::wait(began.elapsed().min(LONGEST_PAUSE));
-        }
         if settings::gc_interval().is_none() {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Removes the sessions at these addresses, and rests.
+fn remove_slice(table: &Table, slice: &[Address], now: Timestamp) -> i64 {
+    let began = Instant::now();
+    let removed = table.collect_at(slice, now);
+    pg::wait(began.elapsed().min(LONGEST_PAUSE));
+    removed
 }
 
 /// Reports a failure to the log and, if that is possible, in the statistics.
