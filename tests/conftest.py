@@ -185,7 +185,7 @@ class Database:
 
     def later(self, connection, query, *arguments):
         """Starts a statement that has to wait for another transaction: a future of its value."""
-        value = self._run(connection, query, *arguments)
+        value = self.begin(connection, query, *arguments)
         with self.server.connect() as watcher:
             blockers = "SELECT cardinality(pg_blocking_pids(%s))"
             wait_until(lambda: value.done() or one(watcher, blockers, connection.info.backend_pid))
@@ -195,9 +195,10 @@ class Database:
 
     def promptly(self, connection, query, *arguments):
         """The value of a statement that must not wait for another transaction."""
-        return self._run(connection, query, *arguments).result(timeout=10)
+        return self.begin(connection, query, *arguments).result(timeout=10)
 
-    def _run(self, *statement):
+    def begin(self, *statement):
+        """Starts a statement: a future of its value."""
         self._running.append(THREADS.submit(one, *statement))
         return self._running[-1]
 
@@ -216,11 +217,11 @@ def one(connection, query, *arguments):
     return row and row[0]
 
 
-def wait_until(condition, seconds=20):
+def wait_until(condition, seconds=20, pause=0.01):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 def expires_in(owner, sid, interval):

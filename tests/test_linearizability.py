@@ -1,0 +1,84 @@
+"""The checker of histories explains what may be, and notices what must not be: each history here is made by hand."""
+
+import pytest
+from linearizability import unexplained
+from model import EXISTS, NO_SESSION, SAVED, Call, Failure, State, only_looks, step
+
+
+def call(begin, end, name, *arguments, value=None, version=None, sid="s", strict=False):
+    return Call(0, name, sid, arguments, strict, begin, end, value, version)
+
+
+def data(**pairs):
+    return frozenset(pairs.items())
+
+
+CREATED = call(0, 1, "create", data(), None, value="s")
+SET_A = call(2, 5, "set", "a", 1, value=SAVED, version=7)
+SET_B = call(3, 6, "set", "b", 2, value=SAVED, version=8)
+DESTROYED = call(2, 5, "destroy", value=True)
+MOVED = call(2, 5, "regenerate", "t", value="t")
+LOADED = call(1, 2, "load", value=data(), version=7)
+SAVED_A = call(2, 5, "release_at", data(a=1), 7, value=SAVED, version=8)
+SHORT = call(0, 1, "create", data(), 10, value="s")
+
+GOOD = {
+    "overlapping writes, one order": [CREATED, SET_A, SET_B, call(7, 8, "get", value=data(a=1, b=2))],
+    "a read during a write, before it": [CREATED, SET_A, call(3, 4, "get", value=data())],
+    "a read during a write, after it": [CREATED, SET_A, call(3, 4, "get", value=data(a=1))],
+    "a save before the destroy": [CREATED, DESTROYED, call(3, 6, "release", data(a=1), value=SAVED, version=7)],
+    "a save after the destroy": [CREATED, DESTROYED, call(3, 6, "release", data(a=1))],
+    "a save at a version that is no longer": [CREATED, LOADED, SAVED_A, call(3, 6, "release_at", data(b=1), 7)],
+    "a read by either id during the move": [
+        CREATED, MOVED, call(3, 3.5, "exist", value=True, sid="t"), call(4, 4.5, "exist", value=False)],
+    "a read that creates after the destroy": [
+        CREATED, DESTROYED, call(3, 6, "read", value=data()), call(7, 8, "exist", value=True)],
+    "an empty session begun a moment after looking": [
+        call(0, 9, "regenerate", "t", value="t"), call(2, 3, "create", data(), None, value="s"),
+        call(4, 5, "exist", value=False, sid="t"), call(10, 11, "get", value=data(), sid="t")],
+    "a session that ends meanwhile": [
+        SHORT, call(9, 12, "exist", value=False), call(9, 12, "exist", value=True),
+        call(9, 12, "set", "a", 1, value=NO_SESSION)],
+    "a move that was refused for either reason": [
+        CREATED, MOVED, call(6, 7, "regenerate", "t", value=EXISTS, strict=True),
+        call(6, 7, "regenerate", "t", value=NO_SESSION, strict=True)],
+    "a conflict": [CREATED, call(2, 3, "set", "a", 1, value=Failure("40001")), call(4, 5, "get", value=data())],
+}  # fmt: skip
+BAD = {
+    "a lost update": [CREATED, SET_A, SET_B, call(7, 8, "get", value=data(b=2))],
+    "a lost update between saves at one version": [
+        CREATED, LOADED, SAVED_A, call(3, 6, "release_at", data(b=1), 7, value=SAVED, version=8)],
+    "a write that is half there": [
+        CREATED, call(2, 5, "merge", data(a=1, b=1), ("c",), value=SAVED, version=7), call(6, 7, "get", value=data(a=1))],
+    "a resurrection": [CREATED, DESTROYED, call(6, 7, "release", data(a=1), value=SAVED, version=7)],
+    "a resurrection by a save that began before": [
+        CREATED, DESTROYED, call(3, 6, "release", data(a=1), value=SAVED, version=7), call(7, 8, "exist", value=True)],
+    "a resurrection under the old id": [CREATED, MOVED, call(6, 7, "exist", value=True)],
+    "a session under both ids": [
+        CREATED, MOVED, call(3, 3.5, "exist", value=True, sid="t"), call(4, 4.5, "exist", value=True)],
+    "a stale read": [CREATED, SET_A, call(6, 7, "get", value=data())],
+    "a read that goes back": [
+        CREATED, SET_A, call(3, 3.5, "get", value=data(a=1)), call(4, 4.5, "get", value=data())],
+    "two that create one id": [CREATED, call(0, 1, "create", data(), None, value="s")],
+    "a create refused for no reason": [call(0, 1, "create", data(), None, value=EXISTS)],
+    "two that carry a session on": [
+        CREATED, SET_A, call(7, 9, "regenerate", "t", value="t"), call(7, 9, "regenerate", "u", value="u"),
+        call(10, 11, "get", value=data(a=1), sid="t"), call(10, 11, "get", value=data(a=1), sid="u")],
+    "two destroys that find it": [CREATED, DESTROYED, DESTROYED._replace(client=1)],
+    "a version that a change leaves": [CREATED, LOADED, call(2, 3, "set", "a", 1, value=SAVED, version=7)],
+    "a version that grows without a change": [CREATED, LOADED, call(3, 4, "load", value=data(), version=8)],
+    "an id adopted from the client": [call(0, 1, "start", value=("s", data(), True), version=7)] * 2,
+    "a session that ends early": [SHORT, call(2, 9, "exist", value=False)],
+    "a session that outlives its end": [SHORT, call(12, 13, "exist", value=True)],
+    "a strict read that creates": [call(0, 1, "read", value=data(), strict=True)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("history", GOOD.values(), ids=GOOD)
+def test_the_checker_explains(history):
+    assert unexplained(history, State(), step, only_looks) is None
+
+
+@pytest.mark.parametrize("history", BAD.values(), ids=BAD)
+def test_the_checker_notices(history):
+    assert unexplained(history, State(), step, only_looks)
