@@ -49,6 +49,17 @@ pub fn current_database() -> pg_sys::Oid {
     unsafe { pg_sys::MyDatabaseId }
 }
 
+/// Whether those of these columns that the table has are of these types.
+pub fn has_types(table: pg_sys::Oid, columns: &[(&CStr, pg_sys::Oid)]) -> bool {
+    columns.iter().all(|&(name, wanted)| {
+        // SAFETY: look-ups in the system caches; a column that is not there has number 0.
+        unsafe {
+            let column = pg_sys::get_attnum(table, name.as_ptr());
+            column == 0 || pg_sys::get_atttype(table, column) == wanted
+        }
+    })
+}
+
 /// The databases that sessions may live in: neither templates nor closed to connections.
 pub fn databases() -> Vec<pg_sys::Oid> {
     let mut databases = Vec::new();

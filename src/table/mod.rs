@@ -38,10 +38,10 @@ thread_local! {
 pub fn init() {
     pg::on_catalog_change(|relation| {
         let concerns_us = OPENED.with(|opened| {
-            // While it is borrowed it is being replaced, so look again afterwards.
+            // While it is borrowed or absent it is being looked up, so look again afterwards.
             let Ok(opened) = opened.try_borrow() else { return true };
-            let ours = opened.as_ref().map(|table| table.home.table);
-            relation.is_none() || ours == relation
+            let Some(ours) = opened.as_ref() else { return true };
+            relation.is_none_or(|relation| relation == ours.home.table)
         });
         if concerns_us {
             IS_CURRENT.set(false);
@@ -82,21 +82,25 @@ impl Table {
                     return Ok((table, waited));
                 }
             }
+            // An error on the way must not leave behind what is out of date.
+            let before = OPENED.take();
             // Set first: a change during the look-up must not go unnoticed.
             IS_CURRENT.set(true);
             let home = pg::home_of(caller, NAME).ok_or(Error::NoTable)?;
             waited |= pg::lock(home.table, mode);
-            Table::at(home);
+            Table::at(home, before)?;
         }
     }
 
-    /// The table that is there. What was kept of it stays as long as it has not moved.
-    fn at(home: Home) -> Rc<Table> {
-        let opened = OPENED.with_borrow(Clone::clone);
+    /// The table that is there. What was kept of it `before` stays as long as it has not moved.
+    fn at(home: Home, before: Option<Rc<Table>>) -> Result<Rc<Table>> {
+        if !pg::has_types(home.table, &session::TYPES) {
+            return Err(Error::AlteredTable);
+        }
         let lookup = KeyLookup::new(home.table, KEY, &session::COLUMNS);
         // PostgreSQL itself keeps plans in step with the table; only a new name makes them useless.
         let is_same = |table: &Rc<Table>| table.home == home && table.lookup == lookup;
-        let table = match opened.filter(is_same) {
+        let table = match before.filter(is_same) {
             Some(table) => table,
             None => {
                 let plans = [const { OnceCell::new() }; statements::COUNT];
@@ -104,7 +108,7 @@ impl Table {
             }
         };
         OPENED.set(Some(table.clone()));
-        table
+        Ok(table)
     }
 
     /// Which table it is.

@@ -1,9 +1,10 @@
 //! What the background worker does with the table.
 
 use super::statements::{EXTENSION_SCHEMA, Statement};
-use super::{NAME, Table};
+use super::{NAME, OPENED, Table};
 use crate::lifetime::Timestamp;
 use crate::pg::{self, Access, Address, Columns, LockMode, Value};
+use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
 use std::rc::Rc;
 
 /// The figures of one sweep.
@@ -26,7 +27,8 @@ impl Table {
         })?;
         // It may be dropped until it is locked; then it is not found again.
         pg::lock(pg::home_in(schema, NAME)?.table, LockMode::Write);
-        Some(Table::at(pg::home_in(schema, NAME)?))
+        let table = Table::at(pg::home_in(schema, NAME)?, OPENED.take());
+        Some(table.map_err(ErrorReport::from).unwrap_or_report())
     }
 
     /// Addresses of sessions that expired from `from` to `to`, the earliest first, at most `most`;
