@@ -21,6 +21,12 @@ pub fn home_of(caller: Caller, name: &CStr) -> Option<Home> {
     home_in(unsafe { pg_sys::get_func_namespace(caller.function()) }, name)
 }
 
+/// Finds the table `name` in the schema of another.
+pub fn home_beside(table: pg_sys::Oid, name: &CStr) -> Option<Home> {
+    // SAFETY: a look-up in the system cache; InvalidOid if there is no such table.
+    home_in(unsafe { pg_sys::get_rel_namespace(table) }, name)
+}
+
 /// Finds the table `name` in a schema.
 pub fn home_in(namespace: pg_sys::Oid, name: &CStr) -> Option<Home> {
     // SAFETY: look-ups in the system caches; each result is checked before use.
@@ -43,12 +49,6 @@ pub fn home_in(namespace: pg_sys::Oid, name: &CStr) -> Option<Home> {
     }
 }
 
-/// The connected database.
-pub fn current_database() -> pg_sys::Oid {
-    // SAFETY: reads a variable of the process.
-    unsafe { pg_sys::MyDatabaseId }
-}
-
 /// Whether those of these columns that the table has are of these types.
 pub fn has_types(table: pg_sys::Oid, columns: &[(&CStr, pg_sys::Oid)]) -> bool {
     columns.iter().all(|&(name, wanted)| {
@@ -58,6 +58,12 @@ pub fn has_types(table: pg_sys::Oid, columns: &[(&CStr, pg_sys::Oid)]) -> bool {
             column == 0 || pg_sys::get_atttype(table, column) == wanted
         }
     })
+}
+
+/// The connected database.
+pub fn current_database() -> pg_sys::Oid {
+    // SAFETY: reads a variable of the process.
+    unsafe { pg_sys::MyDatabaseId }
 }
 
 /// The databases that sessions may live in: neither templates nor closed to connections.

@@ -18,8 +18,8 @@ mod worker;
 mod xact;
 
 pub use catalog::{
-    Home, accept_invalidations, current_database, databases, has_types, home_in, home_of,
-    on_catalog_change,
+    Home, accept_invalidations, current_database, databases, has_types, home_beside, home_in,
+    home_of, on_catalog_change,
 };
 pub use compat::NEWER_TIMEOUTS;
 pub use identity::{restrict_operations, with_rights_of};

@@ -123,7 +123,9 @@ impl Table {
         access: Access,
         read: impl FnOnce(Rows<'_>) -> R,
     ) -> R {
-        self.with_plan(statement, |spi, plan| read(spi.execute(plan, args, access)))
+        self.with_plan(self.home.owner, statement, |spi, plan| {
+            read(spi.execute(plan, args, access))
+        })
     }
 
     /// Runs a query row by row until `each` returns false.
@@ -133,15 +135,16 @@ impl Table {
         args: impl IntoIterator<Item = Value<'a>>,
         each: impl FnMut(pg::Row<'_>) -> bool,
     ) {
-        self.with_plan(statement, |spi, plan| spi.for_each(plan, args, each));
+        self.with_plan(self.home.owner, statement, |spi, plan| spi.for_each(plan, args, each));
     }
 
     fn with_plan<R>(
         &self,
+        owner: Oid,
         statement: Statement,
         work: impl FnOnce(&pg::Connection, &Plan) -> R,
     ) -> R {
-        pg::with_rights_of(self.home.owner, || {
+        pg::with_rights_of(owner, || {
             pg::connect(|spi| {
                 let plan = self.plans[statement as usize].get_or_init(|| {
                     spi.prepare(&statement.text(&self.home.schema), &statement.types())
