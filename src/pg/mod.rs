@@ -26,7 +26,7 @@ pub use identity::{restrict_operations, with_rights_of};
 pub use log::{FUNCTION_NAME, hide_statements_of_our_errors};
 pub use lookup::KeyLookup;
 pub use row::Columns;
-pub use settings::{reserve_prefix, set_for_session};
+pub use settings::{refuse_connection, reserve_prefix, reset_value, set_for_session};
 pub use spi::{Access, Address, Connection, Plan, Row, Rows, Value, connect};
 pub use types::{Caller, Jsonb, JsonbBuf, random_bytes};
 pub use worker::{
