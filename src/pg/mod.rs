@@ -23,7 +23,7 @@ pub use catalog::{
 };
 pub use compat::NEWER_TIMEOUTS;
 pub use identity::{restrict_operations, with_rights_of};
-pub use log::{FUNCTION_NAME, hide_statements_of_our_errors};
+pub use log::{Call, FUNCTION_NAME, hide_statements_of_our_errors};
 pub use lookup::KeyLookup;
 pub use row::Columns;
 pub use settings::{refuse_connection, reserve_prefix, reset_value, set_for_session};

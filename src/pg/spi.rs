@@ -104,9 +104,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         // After an error a connection opened below ours may still stand above it on SPI's stack,
         // and SPI_finish would close that one: leave it all to the abort.
-        if std::thread::panicking() {
-            super::log::hide_statement_of_this_error();
-        } else {
+        if !std::thread::panicking() {
             // SAFETY: the matching SPI_connect is in `connect`.
             unsafe { pg_sys::SPI_finish() };
         }
