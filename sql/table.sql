@@ -23,8 +23,10 @@ CREATE TABLE @extschema@.session (
     created_at timestamptz NOT NULL,
     version bigint NOT NULL,
     deadline timestamptz,
-    lifetime integer NOT NULL CONSTRAINT session_lifetime_check CHECK (lifetime BETWEEN 0 AND 2145916800), -- 68 years
-    session_key bytea NOT NULL CONSTRAINT session_session_key_check CHECK (pg_catalog.octet_length(session_key) = 32),
+    lifetime integer NOT NULL CONSTRAINT session_lifetime_check
+        CHECK (lifetime OPERATOR(pg_catalog.>=) 0 AND lifetime OPERATOR(pg_catalog.<=) 2145916800), -- 68 years
+    session_key bytea NOT NULL CONSTRAINT session_session_key_check
+        CHECK (pg_catalog.octet_length(session_key) OPERATOR(pg_catalog.=) 32),
     session_data bytea NOT NULL,
     principal text,
     CONSTRAINT session_key PRIMARY KEY (session_key)

@@ -13,8 +13,9 @@ SELECT
 FROM @extschema@.session
 CROSS JOIN (
     -- In seconds, for days are not all of one length. NULL, which LEAST ignores, is no limit.
-    SELECT pg_catalog.make_interval(secs => NULLIF(pg_catalog.date_part('epoch',
-        pg_catalog.current_setting('session_store.absolute_lifetime', true)::pg_catalog.interval), 0)) AS lifetime
+    SELECT CASE WHEN seconds OPERATOR(pg_catalog.>) 0 THEN pg_catalog.make_interval(secs => seconds) END AS lifetime
+    FROM pg_catalog.date_part('epoch',
+        pg_catalog.current_setting('session_store.absolute_lifetime', true)::pg_catalog.interval) AS seconds
 ) AS absolute
 WHERE LEAST(session_expiry, created_at OPERATOR(pg_catalog.+) absolute.lifetime)
     OPERATOR(pg_catalog.>) pg_catalog.statement_timestamp();

@@ -47,6 +47,8 @@ pub enum Error {
     ReadOnly,
     /// The extension's table is not where its functions are.
     NoTable,
+    /// A column of the table has another type.
+    AlteredTable,
     /// The server's random source failed.
     NoEntropy,
     /// Others were faster again and again, or a trigger undid the write.
@@ -136,6 +138,11 @@ impl Error {
                 ERRCODE_UNDEFINED_TABLE,
                 "the table \"session\" of extension session_store is missing".into(),
                 "Restore it, or run DROP EXTENSION session_store and CREATE EXTENSION session_store.".into(),
+            ),
+            AlteredTable => (
+                ERRCODE_DATATYPE_MISMATCH,
+                "the columns of table \"session\" are not those of extension session_store".into(),
+                "Give them back the types that the reference lists, or run DROP EXTENSION session_store and CREATE EXTENSION session_store.".into(),
             ),
             NoEntropy => (
                 ERRCODE_INTERNAL_ERROR,

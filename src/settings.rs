@@ -93,7 +93,15 @@ pub fn define() {
         },
     ];
     for Integer { name, short, long, setting, min, max, context, unit } in integers {
+        let is_limit = matches!(context, GucContext::Suset);
+        let asked = pg::reset_value(name, unit.bits());
         GucRegistry::define_int_guc(name, short, long, setting, min, max, context, unit);
+        // Anybody's connection options replace the configured value before it is known who may set
+        // it. PostgreSQL drops what was not allowed, and leaves no limit at all.
+        let is_dropped = asked != pg::reset_value(name, unit.bits());
+        if is_limit && is_dropped && asked.is_some_and(|asked| (min..=max).contains(&asked)) {
+            pg::refuse_connection(name);
+        }
     }
     GucRegistry::define_bool_guc(
         c"session_store.strict",

@@ -70,6 +70,7 @@ pub struct Store {
     /// The start of the client's statement, not of its transaction: a connection idle in one must
     /// not revive what expired meanwhile. After a wait for a lock, the time then.
     now: Cell<Timestamp>,
+    _call: pg::Call,
 }
 
 impl Store {
@@ -87,9 +88,10 @@ impl Store {
     }
 
     fn open_with(caller: Caller, mode: LockMode) -> Result<Self> {
+        let call = pg::Call::begin();
         let (table, waited) = Table::open(caller, mode)?;
         let now = if waited { pg::clock() } else { pg::statement_start() };
-        Ok(Self { table, limits: settings::limits(), now: Cell::new(now) })
+        Ok(Self { table, limits: settings::limits(), now: Cell::new(now), _call: call })
     }
 
     fn find(&self, key: &SessionKey, look: Look) -> Option<Session> {

@@ -205,6 +205,9 @@ class Database:
     def drop(self):
         with self.server.connect() as owner:
             owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name)))
+        self.close()
+
+    def close(self):
         wait(self._running)  # closing a connection under a thread that uses it crashes the driver
         for connection in self._connections:
             connection.close()

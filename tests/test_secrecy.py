@@ -1,67 +1,13 @@
-"""No error of ours lets a session id or value into the server log, whatever the driver does."""
+"""No message of ours lets a session id or value into the server log, whatever the driver does."""
 
 import psycopg
 import psycopg2
 import pytest
+from conftest import THREADS, one, wait_until
+from failures import ARGUMENTS, CHANGES, CREATE, CREATES, EVERY, SID, VALUE, failures, functions
+from psycopg import errors
+from sweeping import EVERY_SECOND
 
-SID = "Secret-sid"
-VALUE = '{"k": "Secret-value"}'
-DEEP = '{"a": ' + "[" * 200 + '"Secret-value"' + "]" * 200 + "}"
-
-# Message, what makes it happen, the call. The error list of src/error.rs, but for two that no client can provoke:
-# a jsonb that is not PostgreSQL's, and a server without random numbers.
-ERRORS = [
-    ("key must not be null", "", "SELECT session_set(%(sid)s, NULL, %(value)s)"),
-    ("sid must not be null", "", "SELECT session_set(NULL, %(sid)s, %(value)s)"),
-    ("invalid session id", "", "SELECT session_set(%(sid)s || 'é', 'k', %(value)s)"),
-    ("lifetime is out of range", "", "SELECT session_put(%(sid)s, %(value)s, '-1 s')"),
-    ("max_lifetime is out of range", "", "SELECT session_init('-1 s'), %(sid)s, %(value)s"),
-    ("max_rows must not be negative", "", "SELECT session_gc(-1), %(sid)s, %(value)s"),
-    ("data must be a JSON object", "", "SELECT session_put(%(sid)s, jsonb_build_array(%(value)s::jsonb))"),
-    ("patch must be a JSON object", "", "SELECT session_merge(%(sid)s, jsonb_build_array(%(value)s::jsonb))"),
-    ("session data is nested too deeply", "", "SELECT session_put(%(sid)s, %(deep)s)"),
-    ("session data is too large", "SET session_store.max_size = 1", "SELECT session_put(%(sid)s, %(value)s)"),
-    ("there is no live session with this id", "", "SELECT session_set('other' || %(sid)s, 'k', %(value)s)"),
-    (
-        "there is no live session with this id",
-        "SET session_store.strict = on",
-        "SELECT session_regenerate('other' || %(sid)s, %(value)s)",
-    ),
-    ("a live session with this id exists", "", "SELECT session_create(%(value)s, %(sid)s)"),
-    (
-        "a live session with this id exists",
-        "SELECT session_create('{}', 'other')",
-        "SELECT session_regenerate('other', %(sid)s), %(value)s",
-    ),
-    ("the new session id is the old one", "", "SELECT session_regenerate(%(sid)s, %(sid)s), %(value)s"),
-    (
-        "the session holds an opaque payload, not keys and values",
-        f"SELECT session_put_raw('{SID}', '')",
-        "SELECT session_set(%(sid)s, 'k', %(value)s)",
-    ),
-    (
-        "the stored data of this session cannot be read",
-        r"UPDATE session SET session_data = '\xff'",
-        "SELECT session_get(%(sid)s), %(value)s",
-    ),
-    (
-        "cannot change sessions in a read-only transaction",
-        "SET TRANSACTION READ ONLY",
-        "SELECT session_set(%(sid)s, 'k', %(value)s)",
-    ),
-    (
-        'the table "session" of extension session_store is missing',
-        "ALTER TABLE session RENAME TO elsewhere",
-        "SELECT session_set(%(sid)s, 'k', %(value)s)",
-    ),
-    (
-        "could not change the session because of concurrent changes",
-        """CREATE FUNCTION undo() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-        CREATE TRIGGER undo BEFORE UPDATE ON session FOR EACH ROW EXECUTE FUNCTION undo()""",
-        "SELECT session_set(%(sid)s, 'k', %(value)s)",
-    ),
-]
-ARGUMENTS = {"sid": SID, "value": VALUE, "deep": DEEP}
 FIELDS = [name for name in dir(psycopg.errors.Diagnostic) if not name.startswith("_")]
 
 QUIET = "SET log_statement = none; SET log_min_error_statement = error; SET log_min_messages = debug1;"
@@ -98,32 +44,41 @@ def extended(database):
     return database.connect()
 
 
+def client_side(database):
+    """psycopg 3 can interpolate, too."""
+    return database.connect(cursor_factory=psycopg.ClientCursor)
+
+
 def shown(error):
     return {name: getattr(error.diag, name, None) for name in FIELDS}
 
 
 @pytest.mark.parametrize("log", [QUIET, TALKATIVE], ids=["quiet", "talkative"])
-@pytest.mark.parametrize("client", [Interpolating, Dynamic, extended], ids=lambda client: client.__name__.lower())
+@pytest.mark.parametrize("client", [Interpolating, Dynamic, extended, client_side], ids=lambda client: client.__name__.lower())
 def test_no_error_of_ours_shows_a_session_id_or_value(server, database, client, log):
-    for message, preparation, call in ERRORS:
-        connection = client(database)
-        connection.execute(log)
-        connection.execute(f"BEGIN; SELECT session_create('{{}}', '{SID}')")
+    connection, tried = client(database), 0
+    connection.execute(log)
+    before = len(server.log_text())
+    for message, preparation, call in failures(database.connect()):
+        connection.execute("BEGIN")
+        connection.execute(CREATE)
         if preparation:
             connection.execute(preparation)
-        before = len(server.log_text())
         with pytest.raises((psycopg.Error, psycopg2.Error)) as raised:
             connection.execute(call, ARGUMENTS)
-        logged = server.log_text(before)
+            pytest.fail(f"{call} does not fail: {message}")
         fields = shown(raised.value)
-        assert fields["message_primary"] == message
+        assert fields["message_primary"] == message, call
         assert fields["message_hint"]
-        assert f"ERROR:  {message}" in logged.replace(f" {fields['sqlstate']}:", "")
-        assert "Secret" not in logged, logged
-        if client is not Interpolating:
+        if client in (Dynamic, extended):
             del fields["context"]  # written by PL/pgSQL or the portal, to the client that sent the statement
         assert "Secret" not in str(fields)
-        connection.execute("ROLLBACK")
+        connection.execute("ROLLBACK; RESET session_store.max_size")
+        tried += 1
+    logged = server.log_text(before)
+    assert tried > 160
+    assert logged.count("ERROR:  ") == tried
+    assert "Secret" not in logged, logged
 
 
 @pytest.mark.parametrize("log", [QUIET, TALKATIVE], ids=["quiet", "talkative"])
@@ -149,16 +104,107 @@ def test_reading_and_sliding_log_nothing(server, database):
     assert server.log_text(before) == ""
 
 
-def test_errors_that_postgresql_raises_within_a_call_hide_the_statement_and_later_ones_do_not(server, database):
+# What PostgreSQL says within a call
+
+
+def logged_for(server, before):
+    logged = server.log_text(before)
+    assert "Secret" not in logged, logged
+    return logged
+
+
+@pytest.mark.parametrize("client", [Interpolating, Dynamic, client_side], ids=lambda client: client.__name__.lower())
+def test_a_call_that_waits_in_vain_hides_its_statement_whatever_it_waits_for(server, database, client):
+    connection, locker = client(database), database.connect()
+    connection.execute(f"{CREATE}; SET lock_timeout = 1")
+    calls = functions(database.connect())
+    before, tried = len(server.log_text()), 0
+    for lock, names in ("LOCK TABLE session", EVERY), ("SELECT FROM session FOR UPDATE", CHANGES - CREATES):
+        locker.execute(f"BEGIN; {lock}")
+        for function in calls:
+            if function.name in names:
+                with pytest.raises((errors.LockNotAvailable, psycopg2.errors.LockNotAvailable)):
+                    connection.execute(function.call(), ARGUMENTS)
+                    pytest.fail(f"{function.name} does not wait: {lock}")
+                tried += 1
+        locker.execute("ROLLBACK")
+    assert logged_for(server, before).count("canceling statement due to lock timeout") == tried
+
+
+def test_a_statement_that_fails_later_is_shown_again(server, database):
     client, locker = Interpolating(database), database.connect()
     client.execute(f"SELECT session_create('{{}}', '{SID}'); SET lock_timeout = 1")
     locker.execute("BEGIN; SELECT FROM session FOR UPDATE")
     before = len(server.log_text())
+    client.execute(f"DO $$ BEGIN PERFORM session_set('{SID}', 'k', '1'); EXCEPTION WHEN lock_not_available THEN END $$")
+    for call in f"session_set('{SID}', 'k', '1')", f"session_get('{SID}')", "1 / 0 AS mine":
+        try:
+            client.execute(f"SELECT {call}")
+        except psycopg2.Error:
+            pass
+    assert "STATEMENT:  SELECT 1 / 0 AS mine" in logged_for(server, before)
+
+
+def test_a_long_wait_is_logged_without_its_statement(server, database):
+    client, locker = Interpolating(database), database.connect()
+    client.execute(f"SELECT session_create('{{}}', '{SID}')")
+    client.execute("SET log_lock_waits = on; SET deadlock_timeout = 10; SET lock_timeout = 500")
+    locker.execute("BEGIN; SELECT FROM session FOR UPDATE")
+    before = len(server.log_text())
     with pytest.raises(psycopg2.errors.LockNotAvailable):
         client.execute(f"SELECT session_set('{SID}', 'k', '1')")
-    logged = server.log_text(before)
-    assert "lock timeout" in logged and "Secret" not in logged
-    client.execute(f"DO $$ BEGIN PERFORM session_set('{SID}', 'k', '1'); EXCEPTION WHEN lock_not_available THEN END $$")
+    assert "still waiting for ShareLock" in logged_for(server, before)
+
+
+def test_a_deadlock_is_reported_without_the_statements(server, database):
+    one_way, other_way = Interpolating(database), database.connect(cursor_factory=psycopg.ClientCursor)
+    one_way.execute(f"SELECT session_create('{{}}', '{SID}'), session_create('{{}}', 'Secret-too')")
+    one_way.execute(f"SET deadlock_timeout = '1 h'; BEGIN; SELECT session_set('{SID}', 'k', '1')")
+    other_way.execute("SET deadlock_timeout = 10; BEGIN; SELECT session_set('Secret-too', 'k', '1')")
+    before = len(server.log_text())
+    waiting = THREADS.submit(one_way.execute, "SELECT session_set('Secret-too', 'k', '2')")
+    with database.connect() as watcher:
+        pid = one_way.connection.info.backend_pid
+        wait_until(lambda: one(watcher, "SELECT cardinality(pg_blocking_pids(%s))", pid))
+    with pytest.raises(errors.DeadlockDetected):
+        other_way.execute("SELECT session_set(%s, 'k', '2')", (SID,))
+    waiting.result(timeout=10)
+    logged = logged_for(server, before)
+    assert "deadlock detected" in logged
+    assert "waits for ShareLock on transaction" in logged
+
+
+def test_a_call_that_is_terminated_hides_its_statement(server, database):
+    client, locker, owner = Interpolating(database), database.connect(), database.connect()
+    client.execute(f"SELECT session_create('{{}}', '{SID}')")
+    locker.execute("BEGIN; SELECT FROM session FOR UPDATE")
+    before = len(server.log_text())
+    waiting = THREADS.submit(client.execute, f"SELECT session_set('{SID}', 'k', '1')")
+    pid = client.connection.info.backend_pid
+    wait_until(lambda: one(owner, "SELECT cardinality(pg_blocking_pids(%s))", pid))
+    owner.execute("SELECT pg_terminate_backend(%s)", (pid,))
     with pytest.raises(psycopg2.Error):
-        client.execute("SELECT 1 / 0 AS mine")
-    assert "STATEMENT:  SELECT 1 / 0 AS mine" in server.log_text(before)
+        waiting.result(timeout=10)
+    assert "FATAL:  terminating connection" in logged_for(server, before)
+
+
+def test_a_trigger_that_has_something_to_say_is_heard_without_the_statement(server, database):
+    client = Interpolating(database)
+    client.execute(f"SELECT session_create('{{}}', '{SID}')")
+    client.execute("""
+        CREATE FUNCTION talk() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE LOG $$hello$$; RETURN NEW; END';
+        CREATE TRIGGER talk BEFORE UPDATE ON session FOR EACH ROW EXECUTE FUNCTION talk()""")
+    before = len(server.log_text())
+    client.execute(f"SELECT session_set('{SID}', 'k', '1')")
+    client.execute("ALTER TABLE session DISABLE TRIGGER talk; UPDATE session SET session_expiry = now() + interval '1 min'")
+    client.execute("ALTER TABLE session ENABLE TRIGGER talk")
+    client.execute(f"SELECT session_get('{SID}')")  # slides at commit
+    assert logged_for(server, before).count("hello") == 2
+
+
+def test_the_word_that_no_worker_can_be_had_comes_without_the_statement(new_server):
+    cluster = new_server(**EVERY_SECOND, max_worker_processes="1")
+    database = cluster.create_database()
+    database.connect().execute("CREATE EXTENSION session_store")
+    Interpolating(database).execute(f"SELECT session_create('{{}}', '{SID}')")
+    assert "no background worker slot is free" in logged_for(cluster, 0)

@@ -21,6 +21,12 @@ pub fn home_of(caller: Caller, name: &CStr) -> Option<Home> {
     home_in(unsafe { pg_sys::get_func_namespace(caller.function()) }, name)
 }
 
+/// Finds the table `name` in the schema of another.
+pub fn home_beside(table: pg_sys::Oid, name: &CStr) -> Option<Home> {
+    // SAFETY: a look-up in the system cache; InvalidOid if there is no such table.
+    home_in(unsafe { pg_sys::get_rel_namespace(table) }, name)
+}
+
 /// Finds the table `name` in a schema.
 pub fn home_in(namespace: pg_sys::Oid, name: &CStr) -> Option<Home> {
     // SAFETY: look-ups in the system caches; each result is checked before use.
@@ -49,6 +55,17 @@ pub fn owner_may_update(home: &Home) -> bool {
     // SAFETY: look-ups in the system caches.
     let result = unsafe { pg_sys::pg_class_aclcheck(home.table, home.owner, rights) };
     result == pg_sys::AclResult::ACLCHECK_OK
+}
+
+/// Whether those of these columns that the table has are of these types.
+pub fn has_types(table: pg_sys::Oid, columns: &[(&CStr, pg_sys::Oid)]) -> bool {
+    columns.iter().all(|&(name, wanted)| {
+        // SAFETY: look-ups in the system caches; a column that is not there has number 0.
+        unsafe {
+            let column = pg_sys::get_attnum(table, name.as_ptr());
+            column == 0 || pg_sys::get_atttype(table, column) == wanted
+        }
+    })
 }
 
 /// The connected database.

@@ -6,6 +6,7 @@ use pgrx::pg_sys;
 struct Identity {
     user: pg_sys::Oid,
     context: i32,
+    settings: Option<i32>,
 }
 
 /// What is forbidden while acting as another.
@@ -20,12 +21,21 @@ pub fn restrict_operations() {
 }
 
 /// Runs `work` as `owner`, for whom row security does not apply.
+///
+/// An owner who is no superuser may have something to gain from who calls: triggers of his must
+/// leave nothing behind that acts with the caller's rights later, be it a deferred trigger, a
+/// temporary table or a `search_path`.
 pub fn with_rights_of<R>(owner: pg_sys::Oid, work: impl FnOnce() -> R) -> R {
-    let mut before = Identity { user: pg_sys::InvalidOid, context: 0 };
+    let mut before = Identity { user: pg_sys::InvalidOid, context: 0, settings: None };
     // SAFETY: Drop puts the identity back, also when unwinding; so does the abort of a transaction.
     unsafe {
+        let mut restrictions = RESTRICTIONS;
+        if !pg_sys::superuser_arg(owner) {
+            restrictions |= pg_sys::SECURITY_RESTRICTED_OPERATION;
+            before.settings = Some(pg_sys::NewGUCNestLevel());
+        }
         pg_sys::GetUserIdAndSecContext(&mut before.user, &mut before.context);
-        pg_sys::SetUserIdAndSecContext(owner, before.context | RESTRICTIONS as i32);
+        pg_sys::SetUserIdAndSecContext(owner, before.context | restrictions as i32);
     }
     let _restore = before;
     work()
@@ -33,7 +43,13 @@ pub fn with_rights_of<R>(owner: pg_sys::Oid, work: impl FnOnce() -> R) -> R {
 
 impl Drop for Identity {
     fn drop(&mut self) {
-        // SAFETY: these values came from GetUserIdAndSecContext.
-        unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.context) };
+        // SAFETY: these values came from GetUserIdAndSecContext and NewGUCNestLevel. After an error
+        // the abort puts the settings back.
+        unsafe {
+            if let Some(level) = self.settings.filter(|_| !std::thread::panicking()) {
+                pg_sys::AtEOXact_GUC(false, level);
+            }
+            pg_sys::SetUserIdAndSecContext(self.user, self.context);
+        }
     }
 }

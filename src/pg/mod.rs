@@ -21,15 +21,15 @@ mod worker;
 mod xact;
 
 pub use catalog::{
-    Home, accept_invalidations, current_database, databases, home_in, home_of, on_catalog_change,
-    owner_may_update,
+    Home, accept_invalidations, current_database, databases, has_types, home_beside, home_in,
+    home_of, on_catalog_change, owner_may_update,
 };
 pub use compat::NEWER_TIMEOUTS;
 pub use identity::{restrict_operations, with_rights_of};
-pub use log::{FUNCTION_NAME, hide_statements_of_our_errors};
+pub use log::{Call, FUNCTION_NAME, hide_statements_of_our_errors};
 pub use lookup::KeyLookup;
 pub use row::Columns;
-pub use settings::{reserve_prefix, set_for_session};
+pub use settings::{refuse_connection, reserve_prefix, reset_value, set_for_session};
 pub use spi::{Access, Address, Connection, Plan, Row, Rows, Value, connect};
 pub use table_result::{AtMostOne, Record};
 pub use types::{Caller, Jsonb, JsonbBuf, random_bytes};

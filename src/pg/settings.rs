@@ -1,13 +1,39 @@
 //! What pgrx's settings registry does not offer.
 
+use super::log::FUNCTION_NAME;
 use core::ffi::CStr;
-use pgrx::pg_sys;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 use std::ffi::CString;
 
 /// Rejects settings of this prefix that nobody defined, as a misspelt name would be.
 pub fn reserve_prefix(prefix: &CStr) {
     // SAFETY: PostgreSQL copies the name.
     unsafe { pg_sys::MarkGUCPrefixReserved(prefix.as_ptr()) };
+}
+
+/// The value of `name` to which RESET returns in this connection, in `unit`, whether or not the
+/// setting is defined yet. `None` if nobody has set it, or to no number.
+pub fn reset_value(name: &CStr, unit: i32) -> Option<i32> {
+    let mut number = 0;
+    // SAFETY: the strings that PostgreSQL returns live until a setting changes.
+    unsafe {
+        if pg_sys::GetConfigOption(name.as_ptr(), true, false).is_null() {
+            return None;
+        }
+        let value = pg_sys::GetConfigOptionResetString(name.as_ptr());
+        let is_number =
+            !value.is_null() && pg_sys::parse_int(value, &mut number, unit, core::ptr::null_mut());
+        is_number.then_some(number)
+    }
+}
+
+/// Ends the connection, as PostgreSQL does when its options set what only a superuser may.
+pub fn refuse_connection(name: &CStr) {
+    let message = format!("permission denied to set parameter \"{}\"", name.to_string_lossy());
+    ErrorReport::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, message, FUNCTION_NAME)
+        .set_hint("Leave it out of the options of the connection.")
+        .report(PgLogLevel::FATAL);
 }
 
 /// `SET name = value`: for the rest of the connection, undone by a rollback.

@@ -3,7 +3,6 @@
 //! pgrx's own SPI client assigns a transaction id even to a SELECT that follows no write, and
 //! copies arguments and results through the heap; this one does neither.
 
-use super::log::HideStatement;
 use super::row::Columns;
 use crate::lifetime::Timestamp;
 use core::ffi::c_char;
@@ -94,7 +93,6 @@ pub struct Connection(());
 
 /// Connects, runs `work`, and disconnects.
 pub fn connect<R>(work: impl FnOnce(&Connection) -> R) -> R {
-    let _hide = HideStatement;
     // SAFETY: paired with SPI_finish in Drop; an error in between is cleaned up by the abort.
     unsafe { pg_sys::SPI_connect() };
     let connection = Connection(());

@@ -4,7 +4,6 @@
 //! the thirty small calls that read one row it takes as long as the calls; [`guarded`] is one guard
 //! around several of them.
 
-use super::log::HideStatement;
 use pgrx::pg_sys::{
     self, Datum, IndexScanDesc, LOCKMODE, Oid, Relation, ScanDirection, ScanKey, Snapshot,
     TupleTableSlot,
@@ -53,7 +52,6 @@ unguarded! {
 /// An error jumps over `calls`: it must own nothing that needs to be dropped, and neither panic nor
 /// call what has a guard of its own.
 pub unsafe fn guarded<R>(calls: impl FnOnce() -> R) -> R {
-    let _hide = HideStatement;
     // SAFETY: by this function's contract.
     unsafe { pg_sys::ffi::pg_guard_ffi_boundary(calls) }
 }

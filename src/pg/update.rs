@@ -5,7 +5,6 @@
 //! the caller keeps, an update is a new row version and, unless it is HOT, entries in the indexes.
 
 use super::compat;
-use super::log::HideStatement;
 use super::spi::{Address, Value};
 use core::ffi::CStr;
 use pgrx::pg_sys;
@@ -57,7 +56,6 @@ impl RowUpdate {
         changes: impl IntoIterator<Item = (usize, Value<'a>)>,
         waits: bool,
     ) -> bool {
-        let _hide = HideStatement;
         let (mut columns, mut values, mut nulls) = (Vec::new(), Vec::new(), Vec::new());
         for (column, value) in changes {
             let datum = value.datum();

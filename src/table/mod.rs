@@ -41,10 +41,10 @@ thread_local! {
 pub fn init() {
     pg::on_catalog_change(|relation| {
         let concerns_us = OPENED.with(|opened| {
-            // While it is borrowed it is being replaced, so look again afterwards.
+            // While it is borrowed or absent it is being looked up, so look again afterwards.
             let Ok(opened) = opened.try_borrow() else { return true };
-            let ours = opened.as_ref().map(|table| table.home.table);
-            relation.is_none() || ours == relation
+            let Some(ours) = opened.as_ref() else { return true };
+            relation.is_none_or(|relation| relation == ours.home.table)
         });
         if concerns_us {
             IS_CURRENT.set(false);
@@ -86,17 +86,21 @@ impl Table {
                     return Ok((table, waited));
                 }
             }
+            // An error on the way must not leave behind what is out of date.
+            let before = OPENED.take();
             // Set first: a change during the look-up must not go unnoticed.
             IS_CURRENT.set(true);
             let home = pg::home_of(caller, NAME).ok_or(Error::NoTable)?;
             waited |= pg::lock(home.table, mode);
-            Table::at(home);
+            Table::at(home, before)?;
         }
     }
 
-    /// The table that is there. What was kept of it stays as long as it has not moved.
-    fn at(home: Home) -> Rc<Table> {
-        let opened = OPENED.with_borrow(Clone::clone);
+    /// The table that is there. What was kept of it `before` stays as long as it has not moved.
+    fn at(home: Home, before: Option<Rc<Table>>) -> Result<Rc<Table>> {
+        if !pg::has_types(home.table, &session::TYPES) {
+            return Err(Error::AlteredTable);
+        }
         // A statement checks the owner's rights; the short ways rely on them.
         let columns = pg::owner_may_update(&home).then_some(&session::COLUMNS);
         let lookup = columns.and_then(|columns| KeyLookup::new(home.table, KEY, columns));
@@ -107,7 +111,7 @@ impl Table {
         let is_same = |table: &Rc<Table>| {
             table.home == home && table.lookup == lookup && table.update == update
         };
-        let table = match opened.filter(is_same) {
+        let table = match before.filter(is_same) {
             Some(table) => table,
             None => {
                 let plans = [const { OnceCell::new() }; statements::COUNT];
@@ -115,7 +119,7 @@ impl Table {
             }
         };
         OPENED.set(Some(table.clone()));
-        table
+        Ok(table)
     }
 
     /// Which table it is.
@@ -130,7 +134,9 @@ impl Table {
         access: Access,
         read: impl FnOnce(Rows<'_>) -> R,
     ) -> R {
-        self.with_plan(statement, |spi, plan| read(spi.execute(plan, args, access)))
+        self.with_plan(self.home.owner, statement, |spi, plan| {
+            read(spi.execute(plan, args, access))
+        })
     }
 
     /// Runs a query row by row until `each` returns false.
@@ -140,15 +146,16 @@ impl Table {
         args: impl IntoIterator<Item = Value<'a>>,
         each: impl FnMut(pg::Row<'_>) -> bool,
     ) {
-        self.with_plan(statement, |spi, plan| spi.for_each(plan, args, each));
+        self.with_plan(self.home.owner, statement, |spi, plan| spi.for_each(plan, args, each));
     }
 
     fn with_plan<R>(
         &self,
+        owner: Oid,
         statement: Statement,
         work: impl FnOnce(&pg::Connection, &Plan) -> R,
     ) -> R {
-        pg::with_rights_of(self.home.owner, || {
+        pg::with_rights_of(owner, || {
             pg::connect(|spi| {
                 let plan = self.plans[statement as usize].get_or_init(|| {
                     spi.prepare(&statement.text(&self.home.schema), &statement.types())

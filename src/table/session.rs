@@ -4,6 +4,7 @@ use crate::id::SessionKey;
 use crate::lifetime::{Lifetime, Limits, Terms, Timestamp, absolute_end};
 use crate::pg::{Address, Columns, Value};
 use core::ffi::CStr;
+use pgrx::pg_sys::{self, Oid};
 
 /// The columns of a session, in the order in which it reads them.
 pub const COLUMNS: [&CStr; 7] = [
@@ -27,6 +28,20 @@ const PRINCIPAL: usize = 6;
 
 /// The CHECK constraints of the table, which hold for whatever is written here.
 pub const CHECKS: [&CStr; 2] = [c"session_lifetime_check", c"session_session_key_check"];
+
+/// What has to be read as what. The owner can put another table or a view in place of ours, and
+/// bytes of another type are an address that leads anywhere.
+pub const TYPES: [(&CStr, Oid); 9] = [
+    (c"ctid", pg_sys::TIDOID),
+    (c"session_key", pg_sys::BYTEAOID),
+    (c"session_data", pg_sys::BYTEAOID),
+    (c"session_expiry", pg_sys::TIMESTAMPTZOID),
+    (c"created_at", pg_sys::TIMESTAMPTZOID),
+    (c"version", pg_sys::INT8OID),
+    (c"lifetime", pg_sys::INT4OID),
+    (c"deadline", pg_sys::TIMESTAMPTZOID),
+    (c"principal", pg_sys::TEXTOID),
+];
 
 /// One row of the table, expired or not.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -94,6 +94,8 @@ fn apply() {
     if pg::is_read_only() || slides.is_empty() {
         return;
     }
+    // A trigger on the table may have something to say.
+    let _call = pg::Call::begin();
     // The application does not wait for a disk or a standby because it has read a session.
     if !pg::has_written() {
         pg::commit_asynchronously();

@@ -1,10 +1,14 @@
 //! What the background worker does with the table.
 
 use super::statements::{EXTENSION_SCHEMA, Statement};
-use super::{NAME, Table};
+use super::{NAME, OPENED, Table};
 use crate::lifetime::Timestamp;
 use crate::pg::{self, Access, Address, Columns, LockMode, Value};
+use core::ffi::CStr;
+use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
 use std::rc::Rc;
+
+const FIGURES: &CStr = c"session_sweep";
 
 /// The figures of one sweep.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +30,8 @@ impl Table {
         })?;
         // It may be dropped until it is locked; then it is not found again.
         pg::lock(pg::home_in(schema, NAME)?.table, LockMode::Write);
-        Some(Table::at(pg::home_in(schema, NAME)?))
+        let table = Table::at(pg::home_in(schema, NAME)?, OPENED.take());
+        Some(table.map_err(ErrorReport::from).unwrap_or_report())
     }
 
     /// Addresses of sessions that expired from `from` to `to`, the earliest first, at most `most`;
@@ -56,12 +61,21 @@ impl Table {
     /// Adds a sweep to the statistics.
     pub fn record(&self, sweep: Sweep) {
         let args = [Value::Time(sweep.start), Value::Time(sweep.end), Value::Int8(sweep.rows)];
-        self.write(Statement::Record, args);
+        self.keep(Statement::Record, args);
     }
 
     /// Keeps the message of a sweep that failed.
     pub fn record_error(&self, message: &str, at: Timestamp) {
-        self.write(Statement::RecordError, [Value::Text(message), Value::Time(at)]);
+        self.keep(Statement::RecordError, [Value::Text(message), Value::Time(at)]);
+    }
+
+    /// Writes to the table of the figures, which need not belong to the owner of the sessions.
+    fn keep<'a>(&self, statement: Statement, args: impl IntoIterator<Item = Value<'a>>) {
+        let figures = pg::home_beside(self.home.table, FIGURES);
+        let owner = figures.map_or(self.home.owner, |figures| figures.owner);
+        self.with_plan(owner, statement, |spi, plan| {
+            spi.execute(plan, args, Access::ReadWrite);
+        });
     }
 
     /// The process of the launcher.

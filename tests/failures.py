@@ -1,0 +1,132 @@
+"""Every error that a function of the extension can raise, from the catalog of its functions and their arguments."""
+
+from typing import NamedTuple
+
+from psycopg.rows import class_row
+
+SID = "Secret-sid"
+VALUE = '{"k": "Secret-value"}'
+DEEP = '{"a": ' + "[" * 200 + '"Secret-value"' + "]" * 200 + "}"
+
+# What an argument of this name is in a good call, and in which bad ones that message comes of it.
+GOOD = {
+    "sid": "%(sid)s", "oldsid": "%(sid)s", "presented": "%(sid)s", "key": "'k'", "data": "%(value)s", "patch": "%(value)s",
+    "value": "%(value)s", "payload": "%(value)s", "lifetime": "'2 h'", "max_lifetime": "'2 h'", "session_data": "%(value)s",
+}  # fmt: skip
+ARRAY, INVALID = "jsonb_build_array(%(value)s::jsonb)", "%(sid)s || 'é'"
+BAD = {
+    "sid": {"sid must not be null": "NULL", "invalid session id": INVALID},
+    "oldsid": {"oldsid must not be null": "NULL", "invalid session id": INVALID},
+    "key": {"key must not be null": "NULL"},
+    "data": {
+        "data must not be null": "NULL",
+        "data must be a JSON object": ARRAY,
+        "session data is nested too deeply": "%(deep)s",
+    },
+    "patch": {
+        "patch must not be null": "NULL",
+        "patch must be a JSON object": ARRAY,
+        "session data is nested too deeply": "%(deep)s",
+    },
+    "remove": {"remove must not contain nulls": "ARRAY[%(sid)s, NULL]"},
+    "value": {"session data is nested too deeply": "%(deep)s"},
+    "payload": {"payload must not be null": "NULL"},
+    "lifetime": {"lifetime is out of range": "'-1 s'"},
+    "max_lifetime": {"max_lifetime must not be null": "NULL", "max_lifetime is out of range": "'-1 s'"},
+    "max_rows": {"max_rows must not be negative": "-1"},
+    # These take whatever there is.
+    "presented": {}, "deadline": {}, "version": {}, "slide": {}, "session_data": {},
+}  # fmt: skip
+
+LOOKS = {"session_start", "session_load", "session_fetch", "session_read", "session_exist", "session_get", "session_all"}
+CREATES = {"session_create", "session_create_raw"}
+SAVES = {"session_put", "session_put_raw", "session_release", "session_release_raw"}
+EDITS = {"session_set", "session_merge", "session_delete"}
+ENDS = {"session_destroy", "session_gc"}
+CHANGES = CREATES | SAVES | EDITS | {"session_flush", "session_regenerate", "session_touch"}
+WITHOUT_TABLE = {"session_new_id", "session_init", "session_decode"}
+EVERY = LOOKS | CHANGES | ENDS
+
+OTHER = {"sid": "'other' || %(sid)s", "oldsid": "'other' || %(sid)s", "presented": "'other' || %(sid)s"}
+UNDO = """CREATE FUNCTION undo() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+    CREATE TRIGGER undo BEFORE INSERT OR UPDATE ON session FOR EACH ROW EXECUTE FUNCTION undo()"""
+ALTER = "ALTER TABLE session RENAME TO real; CREATE VIEW session AS SELECT *, '1'::text AS ctid FROM real"
+CONTENTION = "could not change the session because of concurrent changes"
+READ_ONLY = "cannot change sessions in a read-only transaction"
+
+# Message, what makes it happen, the functions that raise it, and their arguments if not the good ones. With the above
+# the list of src/error.rs, but for two that no client can provoke: a jsonb that is not PostgreSQL's, and a server
+# without random numbers.
+STATES = [
+    ("session data is too large", "SET session_store.max_size = 1", CREATES | SAVES | EDITS - {"session_delete"}, {}),
+    ("there is no live session with this id", "", EDITS | {"session_flush"}, OTHER),
+    ("there is no live session with this id", "SET session_store.strict = on", {"session_regenerate"}, OTHER | {"sid": "NULL"}),
+    ("a live session with this id exists", "", CREATES, {"sid": "%(sid)s"}),
+    (
+        "a live session with this id exists",
+        "SELECT session_create('{}', 'other' || 'Secret-sid')",
+        {"session_regenerate"},
+        {"sid": OTHER["sid"]},
+    ),
+    ("the new session id is the old one", "", {"session_regenerate"}, {"sid": "%(sid)s"}),
+    (
+        "the session holds an opaque payload, not keys and values",
+        "SELECT session_put_raw('Secret-sid', '')",
+        EDITS | {"session_get", "session_read"},
+        {},
+    ),
+    (
+        "the stored data of this session cannot be read",
+        r"UPDATE session SET session_data = '\xff'",
+        EDITS | LOOKS - {"session_exist", "session_all"},
+        {},
+    ),
+    (READ_ONLY, "SET TRANSACTION READ ONLY", CHANGES | ENDS, {}),
+    (READ_ONLY, "SET TRANSACTION READ ONLY", {"session_read", "session_start"}, OTHER),
+    ('the table "session" of extension session_store is missing', "ALTER TABLE session RENAME TO real", EVERY, {}),
+    ('the columns of table "session" are not those of extension session_store', ALTER, EVERY, {}),
+    (CONTENTION, UNDO, CHANGES - CREATES, {}),
+    (CONTENTION, UNDO, CREATES | {"session_read", "session_start"}, OTHER),
+]
+CREATE = f"""SELECT session_create('{{"k": 0}}', '{SID}')"""
+ARGUMENTS = {"sid": SID, "value": VALUE, "deep": DEEP}
+
+class Function(NamedTuple):
+    name: str
+    arguments: list
+    defaults: int
+
+    def call(self, **different):
+        given = {name: GOOD[name] for name in self.arguments[: len(self.arguments) - self.defaults]}
+        given |= {name: GOOD[name] for name in self.arguments if name in ("presented", "data", "lifetime")}
+        given |= {name: value for name, value in different.items() if name in self.arguments}
+        listed = ", ".join(f"{name} => {value}" for name, value in given.items())
+        # Whatever the call is about, the statement holds the secrets.
+        return f"SELECT {self.name}({listed}), %(sid)s::text, %(value)s::text"
+
+    def accepts_null(self, argument):
+        return argument == "sid" and self.arguments.index("sid") >= len(self.arguments) - self.defaults
+
+
+def functions(connection):
+    """Every function of the extension."""
+    query = """
+        SELECT proname::text AS name, coalesce(proargnames[1:pronargs], '{}') AS arguments, pronargdefaults AS defaults
+        FROM pg_proc AS p JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+            JOIN pg_extension AS e ON e.oid = d.refobjid WHERE extname = 'session_store'"""
+    with connection.cursor(row_factory=class_row(Function)) as cursor:
+        return cursor.execute(query).fetchall()
+
+
+def failures(connection):
+    """Message, preparation and call, for every error that a function can raise."""
+    known = functions(connection)
+    assert {function.name for function in known} == EVERY | WITHOUT_TABLE
+    for function in known:
+        for argument in function.arguments:
+            for message, value in BAD[argument].items():
+                if not (value == "NULL" and function.accepts_null(argument)):
+                    yield message, "", function.call(**{argument: value})
+        for message, preparation, names, arguments in STATES:
+            if function.name in names:
+                yield message, preparation, function.call(**arguments)
