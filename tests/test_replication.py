@@ -148,7 +148,7 @@ def test_replay_waits_for_a_reader_or_cancels_it_and_reading_goes_on(standby, ow
         reader = there.connect(APP)
         reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT session_get('s')")
         mark = len(standby.log_text())
-        busy = there._run(reader, "SELECT count(session_get('s')), pg_sleep(60)")
+        busy = there.begin(reader, "SELECT count(session_get('s')), pg_sleep(60)")
         with standby.connect() as watcher:
             event = "SELECT wait_event FROM pg_stat_activity WHERE pid = %s"
             wait_until(lambda: one(watcher, event, reader.info.backend_pid) == "PgSleep")
@@ -174,7 +174,7 @@ def test_a_call_that_waits_for_replay_sees_what_was_committed_when_it_began(stan
     with standby.connect() as watcher:
         locks = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND pid IS NOT NULL AND NOT fastpath"
         wait_until(lambda: one(watcher, locks))
-        read = there._run(reader, "SELECT session_get('s')")
+        read = there.begin(reader, "SELECT session_get('s')")
         wait_until(lambda: one(watcher, "SELECT count(*) FROM pg_locks WHERE NOT granted"))
     owner.execute("COMMIT")
     assert read.result(timeout=20) == {"k": 1}
