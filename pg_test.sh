@@ -54,16 +54,6 @@ main() {
     exit "$failed"
 }
 
-make_venv() {
-    local wanted=$ROOT/tests/requirements.txt
-    VENV=$TARGET/venv
-    if cmp -s "$wanted" "$VENV/installed.txt"; then return; fi
-    note 'installing the Python test packages into target/venv'
-    "$PYTHON" -m venv --clear "$VENV"
-    run "$VENV/bin/pip" install --disable-pip-version-check --progress-bar off -q -r "$wanted"
-    cp "$wanted" "$VENV/installed.txt"
-}
-
 # Without a server, in the dev profile for its overflow checks and debug assertions.
 unit_tests() {
     note 'unit tests (cargo test)'

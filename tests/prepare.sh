@@ -1,4 +1,5 @@
-# Sourced by pg_test.sh and pg_demo.sh: what is missing, the build, and a private PostgreSQL with the extension in it.
+# Sourced by pg_test.sh, pg_demo.sh and the benchmarks: what is missing, the build, and a private PostgreSQL with the
+# extension in it.
 # shellcheck shell=bash
 #
 # The server never runs from the system's directories: the extension would have to be installed there, and a machine
@@ -167,6 +168,17 @@ find_postgres() {
 find_rust() {
     command -v cargo >/dev/null || PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
     command -v cargo >/dev/null || die 'Rust is missing: install it with rustup, or put cargo on PATH'
+}
+
+# Python packages of the tests.
+make_venv() {
+    local wanted=$ROOT/tests/requirements.txt
+    VENV=$TARGET/venv
+    if cmp -s "$wanted" "$VENV/installed.txt"; then return; fi
+    note 'installing the Python test packages into target/venv'
+    "$PYTHON" -m venv --clear "$VENV"
+    run "$VENV/bin/pip" install --disable-pip-version-check --progress-bar off -q -r "$wanted"
+    cp "$wanted" "$VENV/installed.txt"
 }
 
 install() {
