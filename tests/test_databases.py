@@ -1,22 +1,9 @@
 """Several databases, encodings, schemas; dump and restore; coming and going of the extension under live connections."""
 
-import psycopg
 import pytest
-from conftest import APP, OWNER, expires_in, one
+from conftest import APP, OWNER, one
+from keeping import LOAD, dump_and_restore, fill, rows
 from psycopg import errors
-
-
-def fill(owner, schema="public"):
-    owner.execute(f"SET search_path = {schema}")
-    owner.execute("""SELECT session_create('{"cart": [1.50, "é"]}', 'live', '2 h', '2100-01-01')""")
-    owner.execute("SELECT session_set('live', 'n', '1')")
-    owner.execute(r"SELECT session_create_raw('\x00ff', 'raw', '0')")
-    owner.execute("UPDATE session SET principal = 'alice' WHERE session_key = sha256('live')")
-    owner.execute("SELECT session_create('{}', 'expired')")
-    expires_in(owner, "expired", "-1 s")
-
-
-LOAD = "SELECT load::text FROM unnest('{live,raw,expired}'::text[]) sid, session_load(sid, false) load ORDER BY sid"
 
 
 def test_two_databases_of_a_cluster_are_independent(server, database):
@@ -59,19 +46,12 @@ def test_dump_and_restore_keep_the_sessions(server, bare_database, options, sche
     fill(owner, schema)
     before = owner.execute(LOAD).fetchall()
     assert len(before) == 2
-    rows = f"SELECT session::text FROM {schema}.session ORDER BY session_key"
-    stored = owner.execute(rows).fetchall()
-    dump = server.directory / "dump"
-
-    server.run("pg_dump", *options, f"--file={dump}", f"--dbname={conninfo(bare_database)}")
+    stored = rows(owner, schema)
     restored = server.create_database()
-    if "--format=custom" in options:
-        server.run("pg_restore", "--exit-on-error", f"--dbname={conninfo(restored)}", dump)
-    else:
-        done = restored.psql(dump.read_text(), arguments=("-X", "-q", "-v", "ON_ERROR_STOP=1"))
-        assert done.returncode == 0, done.stdout
+    dump_and_restore(bare_database, restored, options)
     connection, new_owner = restored.connect(APP), restored.connect()
-    assert new_owner.execute(rows).fetchall() == stored
+    assert rows(new_owner, schema) == stored
+    assert new_owner.execute(f"SELECT sweeps, total_rows FROM {schema}.session_sweep").fetchall() == [(0, 0)]
     new_owner.execute(f"GRANT USAGE ON SCHEMA {schema} TO app")
     connection.execute(f"SET search_path = {schema}")
     assert connection.execute(LOAD).fetchall() == before
@@ -79,10 +59,6 @@ def test_dump_and_restore_keep_the_sessions(server, bare_database, options, sche
     with pytest.raises(errors.InsufficientPrivilege):
         connection.execute("SELECT session_all()")
     restored.drop()
-
-
-def conninfo(database):
-    return psycopg.conninfo.make_conninfo(**database.address())
 
 
 CATALOGS = [

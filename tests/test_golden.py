@@ -17,6 +17,10 @@ ENVIRONMENT = {"PGTZ": "America/New_York", "PGDATESTYLE": "ISO, MDY"}
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_golden(database, topic):
+    check_topic(database, topic)
+
+
+def check_topic(database, topic):
     script = (TESTS / "sql" / f"{topic}.sql").read_text()
     expected = TESTS / "expected" / f"{topic}.out"
     printed = database.psql(script, arguments=("-X", "-a", "-q"), **ENVIRONMENT).stdout

@@ -1,0 +1,231 @@
+"""ALTER EXTENSION session_store UPDATE from every released version, and the library on a schema not yet updated.
+
+The install scripts of the released versions are in sql/released.
+"""
+
+import hashlib
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import APP, PG_BIN, THREADS, one
+from described import assert_same, described
+from keeping import LOAD, fill, rows
+from sweeping import EVERY_SECOND, add_expired, add_live, expired, live, stats, wait_for_sweeps, wait_until_swept
+from test_golden import TOPICS, check_topic
+from test_table import life
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = {path.stem.removeprefix("session_store--"): path for path in (ROOT / "sql/released").glob("*.sql")}
+RELEASED = sorted(SCRIPTS)
+
+# Golden tests that call what a version did not have before its schema is updated, or that create the newest one.
+NOT_ON = {"0.1.0": {"arguments", "catalog", "damaged", "expired", "manager", "schema"}}
+
+
+def install_scripts(bin=PG_BIN):
+    share = subprocess.run([bin / "pg_config", "--sharedir"], capture_output=True, text=True, check=True).stdout.strip()
+    for script in SCRIPTS.values():
+        shutil.copy(script, f"{share}/extension")
+
+
+@pytest.fixture(scope="module", params=RELEASED)
+def version(request):
+    install_scripts()
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def old_template(server, version):
+    """A template database that has the extension as that version made it."""
+    template = server.create_database("extended_" + version)
+    template.connect().execute(f"CREATE EXTENSION session_store VERSION '{version}'").connection.close()
+    yield template
+    template.drop()
+
+
+@pytest.fixture
+def old_database(server, old_template):
+    database = server.create_database(template=f'"{old_template.name}"')
+    yield database
+    database.drop()
+
+
+# What was released
+
+
+def test_released_scripts_are_not_edited():
+    listed = {}
+    for line in (ROOT / "sql/released/SHA256SUMS").read_text().splitlines():
+        checksum, name = line.split("  ")
+        listed[name] = checksum
+    for name, checksum in listed.items():
+        assert hashlib.sha256((ROOT / "sql/released" / name).read_bytes()).hexdigest() == checksum, name
+    assert {script.name for script in SCRIPTS.values()} == {name for name in listed if "/" not in name}
+
+
+def test_the_script_of_every_version_in_the_changelog_is_kept():
+    dated = re.findall(r"^## \[(.+)\] - [0-9]{4}-[0-9]{2}-[0-9]{2}$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert sorted(dated) == RELEASED
+
+
+# The update
+
+
+@pytest.mark.parametrize("schema", ["public", '"We b"'])
+def test_an_update_ends_with_a_fresh_install_and_all_sessions(server, version, bare_database, schema):
+    fresh = server.create_database()
+    for database, which in (fresh, ""), (bare_database, f"VERSION '{version}'"):
+        database.connect().execute(f"""
+            CREATE SCHEMA IF NOT EXISTS {schema};
+            CREATE EXTENSION session_store SCHEMA {schema} {which};
+            GRANT USAGE ON SCHEMA {schema} TO app""")
+    owner, client = bare_database.connect(), bare_database.connect(APP)
+    fill(owner, schema)
+    client.execute(f"SET search_path = {schema}")
+    client.execute("SELECT session_create(jsonb_build_object('text', repeat('x', 100000)), 'large')")  # compressed
+    before, stored = client.execute(LOAD).fetchall(), rows(owner, schema)
+    assert len(before) == 2
+
+    owner.execute("ALTER EXTENSION session_store UPDATE")
+    assert_same(described(owner), described(fresh.connect()), "updated")
+    assert rows(owner, schema) == stored
+    for connection in client, bare_database.connect(APP):
+        connection.execute(f"SET search_path = {schema}")
+        assert connection.execute(LOAD).fetchall() == before
+        assert one(connection, "SELECT session_get('large', 'text')") == "x" * 100000
+    client.execute("SELECT session_set('live', 'n', '2'), session_destroy('raw')")
+    fresh.drop()
+
+
+def test_requests_go_on_during_an_update(old_database):
+    owner = old_database.connect()
+    owner.execute("SELECT session_create('{}', 's')")
+    clients = [old_database.connect(APP, prepare_threshold=0) for _ in range(4)]
+    is_updated = []
+
+    def requests(number):
+        done = after = 0
+        while after < 20:
+            after += bool(is_updated)
+            clients[number].execute("SELECT session_set('s', %s, to_jsonb(%s))", (f"key{number}", done))
+            assert one(clients[number], "SELECT session_get('s', %s)", f"key{number}") == done
+            sid = one(clients[number], "SELECT sid FROM session_start()")
+            assert one(clients[number], "SELECT session_destroy(session_regenerate(%s))", sid)
+            done += 1
+        return done
+
+    running = [THREADS.submit(requests, number) for number in range(len(clients))]
+    try:
+        while one(owner, "SELECT count(*) FROM jsonb_object_keys(session_get('s'))") < len(clients):
+            pass
+        owner.execute("ALTER EXTENSION session_store UPDATE")
+    finally:
+        is_updated.append(True)
+    last = {f"key{number}": run.result(timeout=60) - 1 for number, run in enumerate(running)}
+    assert one(owner, "SELECT session_get('s')") == last
+
+
+def test_an_update_that_is_rolled_back_leaves_the_old_version(old_database, version):
+    owner = old_database.connect()
+    before = described(owner)
+    owner.execute("BEGIN; ALTER EXTENSION session_store UPDATE; SELECT session_create(); ROLLBACK")
+    assert_same(described(owner), before, "rolled back")
+    assert one(owner, "SELECT session_exist(session_create())")
+
+
+# Before the update
+
+
+@pytest.mark.parametrize(
+    "version, topic",
+    [(version, topic) for version in RELEASED for topic in TOPICS if topic not in NOT_ON.get(version, ())],
+    indirect=["version"],
+)
+def test_golden_before_the_update(old_database, version, topic):
+    check_topic(old_database, topic)
+
+
+def test_a_session_lives_before_and_after_the_update(old_database):
+    owner, client = old_database.connect(), old_database.connect(APP)
+    for sid in "before", "after":
+        client.execute("""SELECT session_create('{"a": 1}', %s)""", (sid,))
+    life(client, "before")
+    owner.execute("ALTER EXTENSION session_store UPDATE")
+    life(client, "after")
+
+
+def test_sweeps_and_their_statistics_before_and_after_the_update(new_server, version):
+    cluster = new_server(**EVERY_SECOND)
+    database = cluster.create_database()
+    owner = database.connect()
+    owner.execute(f"CREATE EXTENSION session_store VERSION '{version}'")
+    add_live(owner, 5)
+    for round in 1, 2:
+        add_expired(owner, 10)
+        owner.execute("SELECT session_create()")
+        wait_until_swept(owner)
+        wait_for_sweeps(owner, 1)
+        assert stats(owner).total_rows == 10 * round
+        assert stats(owner).launcher_running and stats(owner).last_error is None
+        owner.execute("ALTER EXTENSION session_store UPDATE")
+    assert (live(owner), expired(owner)) == (5, 0)
+
+
+# The comparison
+
+CHANGES = {
+    "a function's cost": "ALTER FUNCTION session_get(text) COST 5",
+    "a function's rows": "ALTER FUNCTION session_load(text, boolean) ROWS 7",
+    "a function's strictness": "ALTER FUNCTION session_get(text) STRICT",
+    "a function's volatility": "ALTER FUNCTION session_decode(bytea) STABLE",
+    "a function's settings": "ALTER FUNCTION session_all() SET work_mem = '1MB'",
+    "a function's symbol": """
+        CREATE OR REPLACE FUNCTION session_new_id() RETURNS text LANGUAGE c PARALLEL SAFE
+        AS '$libdir/session_store', 'session_get_wrapper'""",
+    "a default": """
+        CREATE OR REPLACE FUNCTION session_touch(sid text, lifetime interval = '1 s', deadline timestamptz = NULL)
+        RETURNS timestamptz LANGUAGE c AS '$libdir/session_store', 'session_touch_wrapper'""",
+    "a function's owner": "ALTER FUNCTION session_get(text) OWNER TO app",
+    "a function's grants": "GRANT EXECUTE ON FUNCTION session_all() TO PUBLIC",
+    "a function's comment": "COMMENT ON FUNCTION session_all() IS 'x'",
+    "a function too many": "CREATE FUNCTION f() RETURNS int RETURN 1; ALTER EXTENSION session_store ADD FUNCTION f()",
+    "a function too few": "ALTER EXTENSION session_store DROP FUNCTION session_init(interval)",
+    "a column": "ALTER TABLE session ADD COLUMN note text",
+    "a column's default": "ALTER TABLE session ALTER lifetime SET DEFAULT 0",
+    "a column's storage": "ALTER TABLE session ALTER session_data SET STORAGE EXTERNAL",
+    "a column's comment": "COMMENT ON COLUMN session.version IS NULL",
+    "a table's options": "ALTER TABLE session SET (fillfactor = 80)",
+    "a toast table's options": "ALTER TABLE session SET (toast.autovacuum_enabled = false)",
+    "a table's grants": "GRANT SELECT ON session TO app",
+    "a column's grants": "GRANT SELECT (version) ON session TO app",
+    "row security": "ALTER TABLE session ENABLE ROW LEVEL SECURITY",
+    "a constraint": "ALTER TABLE session ADD CHECK (version > 0)",
+    "a constraint's name": "ALTER TABLE session RENAME CONSTRAINT session_lifetime_check TO x",
+    "an index": "DROP INDEX session_principal",
+    "an index's options": "ALTER INDEX session_expiry SET (deduplicate_items = off)",
+    "an index's columns": "DROP INDEX session_expiry; CREATE INDEX session_expiry ON session (session_expiry, version)",
+    "a trigger": """
+        CREATE TRIGGER t BEFORE UPDATE ON session FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()""",
+    "a view": "CREATE OR REPLACE VIEW session_live AS SELECT *, 1 AS one FROM session_live",
+    "a view's grants": "REVOKE SELECT ON session_store_stats FROM pg_monitor",
+    "what a dump includes": "UPDATE pg_extension SET extconfig = NULL, extcondition = NULL WHERE extconfig IS NOT NULL",
+    "initial privileges": "DELETE FROM pg_init_privs WHERE objoid = 'session_store_stats'::regclass",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_the_comparison_sees(database, change):
+    owner = database.connect()
+    before = described(owner)
+    owner.execute(change)
+    assert described(owner) != before
+
+
+def test_the_comparison_sees_no_difference_where_there_is_none(server, database):
+    other = server.create_database(template="template0")
+    other.connect().execute("CREATE EXTENSION session_store")
+    assert described(other.connect()) == described(database.connect())
+    other.drop()
