@@ -27,7 +27,10 @@ main() {
             usage
             exit
             ;;
-        --long) export SESSION_STORE_LONG=1 ;;
+        --long)
+            export SESSION_STORE_LONG=1
+            NEEDS_FUZZERS=yes
+            ;;
         --)
             shift
             break
