@@ -33,7 +33,10 @@ main() {
             usage
             exit
             ;;
-        --long) export SESSION_STORE_LONG=1 ;;
+        --long)
+            export SESSION_STORE_LONG=1
+            NEEDS_FUZZERS=yes
+            ;;
         --pg | --upgrade-from)
             [[ ${2:-} =~ ^1[5-8]$ ]] || die "$1 takes 15, 16, 17 or 18"
             case $1 in

@@ -2,7 +2,7 @@
 //!
 //! No message holds a session id or a session value.
 
-use crate::{codec, pg};
+use crate::{codec, pg, settings};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgSqlErrorCode, PgSqlErrorCode::*};
 use std::borrow::Cow;
@@ -28,7 +28,7 @@ pub enum Error {
     MalformedJsonb,
     /// The stored form would exceed `session_store.max_size`.
     TooLarge {
-        /// Bytes to be stored
+        /// Bytes to be stored; beyond [`codec::MAX_SIZE`] perhaps more
         size: usize,
         /// Bytes allowed
         limit: usize,
@@ -102,7 +102,7 @@ impl Error {
             TooLarge { size, limit } => (
                 ERRCODE_PROGRAM_LIMIT_EXCEEDED,
                 "session data is too large".into(),
-                format!("It would take {size} bytes, and session_store.max_size is {limit}. Keep bulky data in a table of its own, with its key in the session.").into(),
+                format!("It would take {} bytes, and session_store.max_size is {limit}. Keep bulky data in a table of its own, with its key in the session.", bytes(size)).into(),
             ),
             NoSession => (
                 ERRCODE_NO_DATA_FOUND,
@@ -159,11 +159,22 @@ impl Error {
     }
 }
 
+/// The codec counts no further than it may write.
+fn bytes(size: usize) -> String {
+    match size {
+        ..=codec::MAX_SIZE => size.to_string(),
+        _ => format!("over {}", codec::MAX_SIZE),
+    }
+}
+
 impl From<codec::EncodeError> for Error {
     fn from(error: codec::EncodeError) -> Self {
         match error {
             codec::EncodeError::NotAnObject => Error::NotAnObject("data"),
             codec::EncodeError::TooDeep => Error::TooDeep,
+            codec::EncodeError::TooLarge => {
+                Error::TooLarge { size: codec::MAX_SIZE + 1, limit: settings::max_size() }
+            }
             codec::EncodeError::NotUtf8 | codec::EncodeError::Malformed => Error::MalformedJsonb,
         }
     }

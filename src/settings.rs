@@ -1,5 +1,6 @@
 //! The settings, `session_store.*`.
 
+use crate::codec;
 use crate::lifetime::{Lifetime, Limits, MAX_SECONDS, Terms};
 use crate::pg;
 use core::ffi::CStr;
@@ -67,7 +68,7 @@ pub fn define() {
             setting: &MAX_SIZE,
             min: 1,
             // As jsonb the data can be twelve times as large, and must stay below 256 MB.
-            max: 16 * 1024 * 1024,
+            max: codec::MAX_SIZE as i32,
             context: GucContext::Suset,
             unit: GucFlags::UNIT_BYTE,
         },

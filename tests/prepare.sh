@@ -19,7 +19,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/session_store
 DEBIAN_PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
-NEEDS_PYTHON=no # pg_test.sh says yes
+NEEDS_PYTHON=no  # pg_test.sh says yes
+NEEDS_FUZZERS=no # pg_test.sh --long says yes
 PYTHON=python3
 RUN=
 CHILD=
@@ -171,6 +172,10 @@ find_postgres() { # [MAJOR]
     if [ "$NEEDS_PYTHON$wheel" != no ] && ! has_venv "$PYTHON"; then
         PYTHON=/usr/bin/python3 # the one on PATH may be another than Debian's
         has_venv "$PYTHON" || packages+=(python3 python3-venv)
+    fi
+    if [ "$NEEDS_FUZZERS" = yes ]; then
+        command -v c++ >/dev/null || packages+=(g++) # for libFuzzer
+        command -v sqlsmith >/dev/null || packages+=(sqlsmith)
     fi
     install "${packages[@]}"
     if [ -n "$wheel" ] && ! is_postgres "$PG_CONFIG"; then fetch_wheel "$wheel"; fi

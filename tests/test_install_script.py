@@ -11,14 +11,16 @@ SHARE = subprocess.run([PG_BIN / "pg_config", "--sharedir"], capture_output=True
 SCRIPTS = sorted(Path(SHARE, "extension").glob("session_store--*.sql"))
 
 
-def pgspot(*files):
-    command = [Path(sys.executable).with_name("pgspot"), *files]
+def pgspot(*arguments):
+    command = [Path(sys.executable).with_name("pgspot"), *arguments]
     return subprocess.run(command, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_pgspot_finds_nothing(script):
-    checked = pgspot(script)
+    # An update replaces views of ours; PostgreSQL itself refuses where the view is not the extension's (CVE-2022-2625).
+    is_update = script.name.count("--") == 2
+    checked = pgspot(script, *["--ignore=PS015"] * is_update)
     assert "Errors: 0 Warnings: 0 Unknown: 0" in checked.stdout, checked.stdout + checked.stderr
     assert checked.returncode == 0
 

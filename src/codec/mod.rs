@@ -25,14 +25,19 @@ mod text;
 pub use map::Map;
 
 use serde::ser::Serialize;
+use serde_cbor::ser::IoWrite;
 use std::cell::Cell;
 use std::fmt;
+use std::io;
 
 /// The most nested containers, the document itself included.
 ///
 /// Other readers of CBOR stop at some depth, too: `serde_cbor` reads 127 levels, and a decimal with
 /// a bignum mantissa takes three: tag, array, tag.
 pub const MAX_DEPTH: usize = 120;
+
+/// The most bytes that are ever stored of a session, whatever the settings allow.
+pub const MAX_SIZE: usize = 16 * 1024 * 1024;
 
 /// The stored bytes are not what this codec writes, or the document is too large for a jsonb (256
 /// MB).
@@ -54,6 +59,8 @@ pub enum EncodeError {
     NotAnObject,
     /// More than [`MAX_DEPTH`] nested containers.
     TooDeep,
+    /// More than [`MAX_SIZE`].
+    TooLarge,
     /// Text in another server encoding.
     NotUtf8,
     /// Not a jsonb as PostgreSQL writes it.
@@ -65,6 +72,7 @@ impl fmt::Display for EncodeError {
         f.write_str(match self {
             Self::NotAnObject => "not a JSON object",
             Self::TooDeep => "nested too deeply",
+            Self::TooLarge => "too large",
             Self::NotUtf8 => "text is not UTF-8",
             Self::Malformed => "malformed jsonb",
         })
@@ -101,8 +109,8 @@ impl<'a> Content<'a> {
 /// The bytes to store for a document. `jsonb` is its root container, without the varlena header.
 ///
 /// # Errors
-/// [`EncodeError::NotAnObject`], [`EncodeError::TooDeep`] and, if PostgreSQL's bytes are not as
-/// expected, the others.
+/// [`EncodeError::NotAnObject`], [`EncodeError::TooDeep`], [`EncodeError::TooLarge`] and, if
+/// PostgreSQL's bytes are not as expected, the others.
 pub fn encode_document(jsonb: &[u8]) -> Result<Vec<u8>, EncodeError> {
     let failure = Cell::new(None);
     let root = jsonb::Value::root(jsonb, 1, &failure)?;
@@ -137,9 +145,33 @@ fn encode(
     failure: &Cell<Option<EncodeError>>,
 ) -> Result<Vec<u8>, EncodeError> {
     // CBOR is the shorter of the two but for a few odd cases.
-    let mut out = Vec::with_capacity(jsonb_length);
-    match value.serialize(&mut serde_cbor::Serializer::new(&mut out)) {
+    let mut out = Vec::with_capacity(jsonb_length.min(MAX_SIZE));
+    let bounded = IoWrite::new(Bounded { out: &mut out, failure });
+    match value.serialize(&mut serde_cbor::Serializer::new(bounded)) {
         Ok(()) => Ok(out),
         Err(_) => Err(failure.get().unwrap_or(EncodeError::Malformed)),
+    }
+}
+
+/// Writes up to [`MAX_SIZE`] bytes. One of those odd cases is 1e131071: ten bytes of jsonb and 54
+/// kB of CBOR, so that a short document full of them would take all the memory there is.
+struct Bounded<'a> {
+    out: &'a mut Vec<u8>,
+    failure: &'a Cell<Option<EncodeError>>,
+}
+
+impl io::Write for Bounded<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() > MAX_SIZE - self.out.len() {
+            self.failure.set(Some(EncodeError::TooLarge));
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.out.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -145,3 +145,14 @@ fn mutated_jsonb_never_panics() {
         let _ = encode_document(&jsonb);
     }
 }
+
+#[test]
+fn what_is_larger_than_any_session_is_refused_before_it_takes_memory() {
+    for (length, fits) in [(MAX_SIZE - 5, true), (MAX_SIZE - 4, false)] {
+        let mut text = vec![];
+        head::write(&mut text, head::TEXT, length as u64);
+        text.resize(5 + length, b'x');
+        let encoded = encode_value(&decode::to_jsonb(&text).unwrap());
+        assert_eq!(encoded, if fits { Ok(text) } else { Err(EncodeError::TooLarge) });
+    }
+}
