@@ -115,10 +115,12 @@ def test_many_first_calls_at_once_start_one_launcher(new_server):
 @preload
 def test_a_full_worker_table_is_one_line_in_the_log(new_server, preload):
     cluster = new_server(**EVERY_SECOND, **preload, max_worker_processes="1")  # which logical replication has
-    owner = extend(cluster)[1]
+    database, owner = extend(cluster)
     add_expired(owner, 3)
     for _ in range(20):
         owner.execute("SELECT session_create()")
+        with cluster.connect(database.name) as request:  # as an application without a pool
+            request.execute("SELECT session_create()")
     assert one(owner, "SELECT session_gc()") == 3
     assert not stats(owner).launcher_running
     # Preloading, it is PostgreSQL that says so.

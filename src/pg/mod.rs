@@ -36,7 +36,7 @@ pub use types::{Caller, Jsonb, JsonbBuf, random_bytes};
 pub use update::RowUpdate;
 pub use worker::{
     Beacon, Report, SharedReport, Workers, define_workers, in_transaction, is_binary_upgrade,
-    is_preloaded, run_sweeper, send_reload, set_for_process, start_launcher, wait,
+    is_preloaded, run_sweeper, send_reload, set_for_process, shared_number, start_launcher, wait,
 };
 pub use xact::{
     LockMode, XactEvent, clock, commit_as_set, commit_asynchronously, current_subtransaction,

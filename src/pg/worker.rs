@@ -6,7 +6,7 @@ use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::{PgTryBuilder, pg_guard, pg_sys};
 use std::ffi::CString;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::time::Duration;
 
 /// What the two kinds of workers do.
@@ -128,6 +128,17 @@ fn accept_signals() {
         set_signal_handler(libc::SIGTERM, die);
         set_signal_handler(libc::SIGHUP, SignalHandlerForConfigReload);
         pg_sys::BackgroundWorkerUnblockSignals();
+    }
+}
+
+/// A number that all processes of the server share, 0 when it starts.
+pub fn shared_number() -> &'static AtomicI64 {
+    let mut is_there = false;
+    // SAFETY: PostgreSQL hands the same memory, zeroed and aligned, to whoever asks for the name, and
+    // never takes it back. A library that is not preloaded gets it from what is kept to spare.
+    unsafe {
+        let size = size_of::<AtomicI64>();
+        &*pg_sys::ShmemInitStruct(c"session_store".as_ptr(), size, &mut is_there).cast()
     }
 }
 
@@ -273,9 +284,13 @@ impl Beacon {
         self.acquire(pg_sys::ExclusiveLock, true)
     }
 
-    /// Lights it until this transaction ends. False if another has.
-    pub fn light_briefly(self) -> bool {
-        self.acquire(pg_sys::ExclusiveLock, false)
+    /// Lights it while `work` runs, unless another has.
+    pub fn while_lit(self, work: impl FnOnce()) {
+        if self.acquire(pg_sys::ExclusiveLock, false) {
+            work();
+            // SAFETY: just acquired, for this transaction.
+            unsafe { pg_sys::LockRelease(&self.tag(), pg_sys::ExclusiveLock as i32, false) };
+        }
     }
 
     /// Puts out a beacon that this process has lit.

@@ -13,6 +13,7 @@ use crate::settings;
 use crate::table::Table;
 use pgrx::pg_sys::Oid;
 use std::cell::Cell;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const CLUSTER: Beacon = Beacon { database: None };
@@ -24,6 +25,9 @@ const START: Beacon = Beacon { database: Some(Oid::from_u32(1)) };
 /// How long a connection that was not served waits before it looks again, in microseconds.
 const PATIENCE: i64 = 10_000_000;
 
+/// How long nobody repeats that there is no place for a launcher, in microseconds.
+const COMPLAINT_PAUSE: i64 = 3_600_000_000;
+
 /// Defines the workers, and starts the launcher if the library is being preloaded.
 pub fn init() {
     pg::define_workers(pg::Workers { launcher: launcher::run, sweeper: sweeper::run });
@@ -32,7 +36,6 @@ pub fn init() {
 thread_local! {
     /// The table that was looked after last, and when to look again; `None` if it was served.
     static LOOKED: Cell<(Oid, Option<i64>)> = const { Cell::new((Oid::INVALID, None)) };
-    static HAS_COMPLAINED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Sees to it that a launcher serves this database. Called where a session is written.
@@ -56,8 +59,8 @@ pub fn ensure_served(table: &Table) {
     } else if CLUSTER.is_lit() {
         // It does not know yet that the extension is here: have it look everywhere.
         table.launcher().into_iter().for_each(pg::send_reload);
-    } else if !pg::is_preloaded() && START.light_briefly() {
-        start_launcher();
+    } else if !pg::is_preloaded() {
+        START.while_lit(start_launcher);
     }
 }
 
@@ -65,18 +68,25 @@ pub fn ensure_served(table: &Table) {
 /// once, each would else start one, and fill the table of workers.
 fn start_launcher() {
     if !pg::start_launcher() {
-        if !HAS_COMPLAINED.replace(true) {
-            pgrx::log!(
-                "session_store: no background worker slot is free; expired sessions stay until one \
-                 is, or until session_gc() is called. Consider raising max_worker_processes."
-            );
-        }
-        return;
+        return complain();
     }
     for _ in 0..40 {
         if CLUSTER.is_lit() {
             return;
         }
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Says once an hour, whatever the number of connections, that there is no place for a launcher.
+fn complain() {
+    let (last, now) = (pg::shared_number(), pg::clock().0);
+    let before = last.load(Ordering::Relaxed);
+    let is_due = before == 0 || now - before >= COMPLAINT_PAUSE;
+    if is_due && last.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        pgrx::log!(
+            "session_store: no background worker slot is free; expired sessions stay until one is, \
+             or until session_gc() is called. Consider raising max_worker_processes."
+        );
     }
 }
