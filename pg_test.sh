@@ -84,7 +84,7 @@ unit_tests() {
 
 server_tests() {
     note "tests on a server (pytest, PostgreSQL $PG_MAJOR)"
-    export SESSION_STORE_PG_BIN=$PG_BIN SESSION_STORE_RUN=$RUN SESSION_STORE_SERVER_USER=$SERVER_USER
+    offer_servers
     logged "$RUN/pytest.log" "$VENV/bin/python" -m pytest -o "cache_dir=$TARGET/pytest" -o testpaths=tests \
         --timeout=300 "$@"
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures sweeping on a throwaway server. The figures and their sizes: bench/gc.py.
 #
-# usage: bench/gc.sh [--expired N] [--live N] [--times N] [--repeat N]
+# usage: bench/gc.sh [--expired N] [--live N] [--times N] [--repeat N] [--calm N]
 
 # shellcheck source=tests/prepare.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../tests/prepare.sh"
@@ -10,7 +10,7 @@ main() {
     NEEDS_PYTHON=yes
     prepare
     make_venv
-    export SESSION_STORE_PG_BIN=$PG_BIN SESSION_STORE_RUN=$RUN SESSION_STORE_SERVER_USER=$SERVER_USER
+    offer_servers
     run "$VENV/bin/python" "$ROOT/bench/gc.py" "$@"
 }
 

@@ -9,14 +9,9 @@
 main() {
     NEEDS_PYTHON=yes
     prepare
-    local venv=$TARGET/venv wanted=$ROOT/tests/requirements.txt
-    if ! cmp -s "$wanted" "$venv/installed.txt"; then
-        "$PYTHON" -m venv --clear "$venv"
-        run "$venv/bin/pip" install --disable-pip-version-check --progress-bar off -q -r "$wanted"
-        cp "$wanted" "$venv/installed.txt"
-    fi
-    export SESSION_STORE_PG_BIN=$PG_BIN SESSION_STORE_RUN=$RUN SESSION_STORE_SERVER_USER=$SERVER_USER
-    run "$venv/bin/python" "$ROOT/bench/reads.py" "$@"
+    make_venv
+    offer_servers
+    run "$VENV/bin/python" "$ROOT/bench/reads.py" "$@"
 }
 
 main "$@"

@@ -222,6 +222,11 @@ make_venv() {
     cp "$wanted" "$VENV/installed.txt"
 }
 
+# What tests/conftest.py makes servers from.
+offer_servers() {
+    export SESSION_STORE_PG_BIN=$PG_BIN SESSION_STORE_RUN=$RUN SESSION_STORE_SERVER_USER=$SERVER_USER
+}
+
 install() {
     [ $# -gt 0 ] || return 0
     if [ "$(id -u)" != 0 ]; then
