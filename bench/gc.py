@@ -10,8 +10,8 @@ Figures
   life, and lie on pages of their own. `scattered`: each lies among live ones, so that ten times as many pages change.
   The time of the first is to depend on the expired sessions alone: at most 1.3 times as long.
 - Sequential scans of the table during all sweeps: none.
-- With an old snapshot held open elsewhere, nothing that was removed can be cleaned up: median time of a batch in the
-  last tenth of the sweep over that in the first, at most 1.5.
+- With an old snapshot held open elsewhere, nothing that was removed can be cleaned up: median time of a statement (a
+  hundred rows of a batch) in the last tenth of the sweep over that in the first, at most 1.5.
 - 99th percentile of session_start() of a live session, two clients with together 1,000 calls a second, over the calls
   during all of --calm sweeps, and over those of the quiet seconds before each, in one run of pgbench: at most twice as
   long. All together, for a sweep of a second has just ten calls beyond its 99th percentile.
@@ -153,7 +153,7 @@ def batch_growth(server, expired, live, snapshot):
     batches = [(end - begin).total_seconds() * 1e3 for begin, end in zip(stamps[::2], stamps[1::2], strict=True)]
     tenth = max(1, len(batches) // 10)
     first, last = statistics.median(batches[:tenth]), statistics.median(batches[-tenth:])
-    what = f"a batch, first and last tenth of {len(batches)}, {'old' if snapshot else 'no old'} snapshot"
+    what = f"a statement, first and last tenth of {len(batches)}, {'old' if snapshot else 'no old'} snapshot"
     row(what, f"{first:.2f} ms", f"{last:.2f} ms", f"{last / first:.2f}")
     bench.drop()
 
@@ -212,7 +212,7 @@ def main():
             small, large = (sweep_times(server, expired, n, arguments.repeat, scattered) for n in (live, more))
             row(f"ratio, {'scattered' if scattered else 'together (at most 1.3)'}", f"{large / small:.2f}")
         row("sequential scans", "0")
-        row("\nbatches (at most 1.5)", "first", "last", "ratio")
+        row("\nstatements (at most 1.5)", "first", "last", "ratio")
         for snapshot in (False, True):
             batch_growth(server, expired, live, snapshot)
         row("\nforeground (at most 2)", "quiet", "sweep", "ratio")
