@@ -1,4 +1,5 @@
 -- From 0.1.0. Requests wait for the locks taken here until the update commits, so put what changes the table last.
+-- The table keeps its order of columns: another takes a copy of all rows, and only the size of WAL depends on it.
 
 CREATE FUNCTION @extschema@.session_fetch(sid text, slide boolean DEFAULT true)
 RETURNS TABLE (data json, payload bytea, version bigint)

@@ -17,18 +17,19 @@ BEGIN
 END
 $$;
 
--- Fixed-width columns first: no padding between them.
+-- What changes comes last and together: of an update that stays on its page, WAL holds what lies between the first and
+-- the last byte that differ.
 CREATE TABLE @extschema@.session (
-    session_expiry timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
-    version bigint NOT NULL,
     deadline timestamptz,
     lifetime integer NOT NULL CONSTRAINT session_lifetime_check
         CHECK (lifetime OPERATOR(pg_catalog.>=) 0 AND lifetime OPERATOR(pg_catalog.<=) 2145916800), -- 68 years
     session_key bytea NOT NULL CONSTRAINT session_session_key_check
         CHECK (pg_catalog.octet_length(session_key) OPERATOR(pg_catalog.=) 32),
-    session_data bytea NOT NULL,
     principal text,
+    session_data bytea NOT NULL,
+    session_expiry timestamptz NOT NULL,
+    version bigint NOT NULL,
     CONSTRAINT session_key PRIMARY KEY (session_key)
 )
 WITH (

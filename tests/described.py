@@ -1,7 +1,7 @@
 """All that the catalogs of a database say about the extension, as lines of text that can be compared.
 
 Two databases of a server in which these lines are equal have the same extension, however it got there. Left out is what
-differs from one to the next: object ids, the numbers of columns (their order stays), counts and sizes.
+differs from one to the next: object ids, counts and sizes, and the order of columns, which an upgrade leaves as it was.
 """
 
 import difflib
@@ -62,8 +62,8 @@ QUERIES = {
                  "relfrozenxid", "relminmxid")})
         FROM relation JOIN pg_class AS c ON oid = relid""",
     "column": f"""
-        SELECT concat_ws(' ', name, row_number() OVER (PARTITION BY relid ORDER BY attnum),
-            format_type(atttypid, atttypmod), pg_get_expr(adbin, adrelid), {acl("attacl")}, {options("attoptions")},
+        SELECT concat_ws(' ', name, format_type(atttypid, atttypmod), pg_get_expr(adbin, adrelid), {acl("attacl")},
+            {options("attoptions")},
             {row("a", "attrelid", "attnum", "atttypid", "attcacheoff", "attacl", "attoptions", "atthasmissing",
                  "attmissingval")})
         FROM relation JOIN pg_attribute AS a ON attrelid = relid AND attnum > 0 AND NOT attisdropped

@@ -19,7 +19,7 @@ SELECT DISTINCT lanname FROM member JOIN pg_language AS l ON l.oid = prolang;
 SELECT proname, CASE provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END AS volatility, CASE proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' ELSE 'unsafe' END AS parallel
 FROM member WHERE provolatile <> 'v' OR proparallel <> 'u' ORDER BY proname;
 
--- The table: fixed-width columns first.
+-- The table: what changes comes last.
 SELECT attname AS column, format_type(atttypid, atttypmod) AS type, attnotnull AS not_null, col_description(attrelid, attnum) IS NOT NULL AS has_comment
 FROM pg_attribute WHERE attrelid = 'session'::regclass AND attnum > 0 ORDER BY attnum;
 SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'session'::regclass AND contype <> 'n' ORDER BY contype, pg_get_constraintdef(oid);
