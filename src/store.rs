@@ -143,9 +143,16 @@ impl Store {
             return Ok(Started { new_id: None, data, version });
         }
         let data = Map::empty().stored().to_vec();
-        let id = new_id()?;
-        let version = self.create(&id.key(), &data, terms)?;
+        let (id, version) = self.create_fresh(&data, terms)?;
         Ok(Started { new_id: Some(id), data, version })
+    }
+
+    /// A new session under a fresh id; the id and its version.
+    pub fn create_fresh(&self, data: &[u8], terms: NewTerms) -> Result<(NewId, i64)> {
+        let new = self.begin(data, terms)?;
+        let id = new_id()?;
+        let is_new = self.table.insert_fresh(&id.key(), &new);
+        if is_new { Ok((id, new.version)) } else { Err(Error::Contention) }
     }
 
     /// A new session, which must not exist yet; its version.
@@ -153,13 +160,18 @@ impl Store {
         self.insert(key, data, terms)?.ok_or(Error::SessionExists)
     }
 
-    /// Adds a session; its version, or `None` if a live one has the key.
-    fn insert(&self, key: &SessionKey, data: &[u8], terms: NewTerms) -> Result<Option<i64>> {
+    /// A session that is yet to be added.
+    fn begin(&self, data: &[u8], terms: NewTerms) -> Result<Session> {
         refuse_if_read_only()?;
         worker::ensure_served(&self.table);
         self.table.lock_for_writing();
         refuse_if_too_large(data.len(), 0)?;
-        let mut new = Session::begin(data.to_vec(), terms.for_new(), pg::clock(), self.limits);
+        Ok(Session::begin(data.to_vec(), terms.for_new(), pg::clock(), self.limits))
+    }
+
+    /// Adds a session; its version, or `None` if a live one has the key.
+    fn insert(&self, key: &SessionKey, data: &[u8], terms: NewTerms) -> Result<Option<i64>> {
+        let mut new = self.begin(data, terms)?;
         for _ in 0..ATTEMPTS {
             if self.table.insert(key, &new) {
                 return Ok(Some(new.version));

@@ -81,11 +81,7 @@ pub(super) fn create(
             store.create(&id.key(), data, terms)?;
             Ok(sid.to_owned())
         }
-        None => {
-            let id = store::new_id()?;
-            store.create(&id.key(), data, terms)?;
-            Ok(id.into_string())
-        }
+        None => Ok(store.create_fresh(data, terms)?.0.into_string()),
     }
 }
 

@@ -49,9 +49,9 @@ pub fn home_in(namespace: pg_sys::Oid, name: &CStr) -> Option<Home> {
     }
 }
 
-/// Whether a table's owner may read and update it, as an owner may unless that was revoked.
-pub fn owner_may_update(home: &Home) -> bool {
-    let rights = (pg_sys::ACL_SELECT | pg_sys::ACL_UPDATE) as pg_sys::AclMode;
+/// Whether a table's owner may read it and write to it, as an owner may unless that was revoked.
+pub fn owner_may_write(home: &Home) -> bool {
+    let rights = (pg_sys::ACL_SELECT | pg_sys::ACL_INSERT | pg_sys::ACL_UPDATE) as pg_sys::AclMode;
     // SAFETY: look-ups in the system caches.
     let result = unsafe { pg_sys::pg_class_aclcheck(home.table, home.owner, rights) };
     result == pg_sys::AclResult::ACLCHECK_OK

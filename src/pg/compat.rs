@@ -77,14 +77,26 @@ pub unsafe fn begin_index_scan(
     }
 }
 
-/// What an update asks of a table's indexes.
+/// What a new row version asks of a table's indexes.
 #[derive(Clone, Copy)]
 pub struct Indexes {
-    /// Whether the new row version is not HOT.
+    /// Whether it replaces another.
+    is_update: bool,
+    /// Whether it is not HOT.
     pub need_entries: bool,
     /// Whether only BRIN and its like need one.
     #[cfg(not(feature = "pg15"))]
     only_summarizing: bool,
+}
+
+impl Indexes {
+    /// A row that was not there before is to be entered in all.
+    pub const ALL: Self = Self {
+        is_update: false,
+        need_entries: true,
+        #[cfg(not(feature = "pg15"))]
+        only_summarizing: false,
+    };
 }
 
 /// Replaces the row version at `address`; `None` if it is not the latest one, or if `waits` is false
@@ -117,7 +129,7 @@ pub unsafe fn update_row(
                 &mut lock_mode,
             );
             let is_hot = (*(*new).t_data).t_infomask2 & pg_sys::HEAP_ONLY_TUPLE as u16 != 0;
-            (result, Indexes { need_entries: !is_hot })
+            (result, Indexes { is_update: true, need_entries: !is_hot })
         };
         #[cfg(not(feature = "pg15"))]
         let (result, indexes) = {
@@ -134,14 +146,18 @@ pub unsafe fn update_row(
                 &mut lock_mode,
                 &mut update,
             );
-            let need_entries = update != TU_None;
-            (result, Indexes { need_entries, only_summarizing: update == TU_Summarizing })
+            let indexes = Indexes {
+                is_update: true,
+                need_entries: update != TU_None,
+                only_summarizing: update == TU_Summarizing,
+            };
+            (result, indexes)
         };
         (result == pg_sys::TM_Result::TM_Ok).then_some(indexes)
     }
 }
 
-/// Enters the row in `slot` into a table's indexes after an update.
+/// Enters the row in `slot` into a table's indexes.
 ///
 /// # Safety
 /// The table's indexes must be open in `table`; the slot must hold a stored row of it.
@@ -151,20 +167,18 @@ pub unsafe fn insert_index_entries(
     state: *mut pg_sys::EState,
     indexes: Indexes,
 ) {
+    let is_update = indexes.is_update;
     let (none, no_arbiters) = (core::ptr::null_mut(), core::ptr::null_mut());
     // SAFETY: by this function's contract.
     unsafe {
         #[cfg(feature = "pg15")]
-        {
-            let Indexes { .. } = indexes;
-            pg_sys::ExecInsertIndexTuples(table, slot, state, true, false, none, no_arbiters);
-        }
+        pg_sys::ExecInsertIndexTuples(table, slot, state, is_update, false, none, no_arbiters);
         #[cfg(not(feature = "pg15"))]
         pg_sys::ExecInsertIndexTuples(
             table,
             slot,
             state,
-            true,
+            is_update,
             false,
             none,
             no_arbiters,

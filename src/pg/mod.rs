@@ -16,13 +16,13 @@ mod spi;
 mod table_result;
 mod types;
 mod unguarded;
-mod update;
 mod worker;
+mod writer;
 mod xact;
 
 pub use catalog::{
     Home, accept_invalidations, current_database, databases, has_types, home_beside, home_in,
-    home_of, on_catalog_change, owner_may_update,
+    home_of, on_catalog_change, owner_may_write,
 };
 pub use compat::NEWER_TIMEOUTS;
 pub use identity::{restrict_operations, with_rights_of};
@@ -33,11 +33,11 @@ pub use settings::{refuse_connection, reserve_prefix, reset_value, set_for_sessi
 pub use spi::{Access, Address, Connection, Plan, Row, Rows, Value, connect};
 pub use table_result::{AtMostOne, Record};
 pub use types::{Caller, Jsonb, JsonbBuf, random_bytes};
-pub use update::RowUpdate;
 pub use worker::{
     Beacon, Report, SharedReport, Workers, define_workers, in_transaction, is_binary_upgrade,
     is_preloaded, run_sweeper, send_reload, set_for_process, shared_number, start_launcher, wait,
 };
+pub use writer::{RowWriter, Shape};
 pub use xact::{
     LockMode, XactEvent, clock, commit_as_set, commit_asynchronously, current_subtransaction,
     has_written, in_subtransaction, is_read_only, lock, on_transaction_event, statement_start,

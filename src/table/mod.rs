@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::id::SessionKey;
 use crate::lifetime::{Limits, Timestamp};
 use crate::pg::{
-    self, Access, Address, Caller, Columns, Home, KeyLookup, LockMode, Plan, RowUpdate, Rows, Value,
+    self, Access, Caller, Columns, Home, KeyLookup, LockMode, Plan, RowWriter, Rows, Value,
 };
 use core::ffi::CStr;
 use pgrx::pg_sys::Oid;
@@ -29,7 +29,6 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 const NAME: &CStr = c"session";
-const KEY: &CStr = c"session_key";
 
 thread_local! {
     static OPENED: RefCell<Option<Rc<Table>>> = const { RefCell::new(None) };
@@ -66,9 +65,9 @@ pub enum Look {
 /// The extension's table in the current database.
 pub struct Table {
     home: Home,
-    /// The short ways to read and to update a row, if the table is built as we made it.
+    /// The short ways to read and to write a row, if the table is built as we made it.
     lookup: Option<KeyLookup>,
-    update: Option<RowUpdate>,
+    writer: Option<RowWriter>,
     plans: [OnceCell<Plan>; statements::COUNT],
 }
 
@@ -102,20 +101,19 @@ impl Table {
             return Err(Error::AlteredTable);
         }
         // A statement checks the owner's rights; the short ways rely on them.
-        let columns = pg::owner_may_update(&home).then_some(&session::COLUMNS);
-        let lookup = columns.and_then(|columns| KeyLookup::new(home.table, KEY, columns));
-        let columns = columns.filter(|_| lookup.is_some());
-        let update =
-            columns.and_then(|columns| RowUpdate::new(home.table, columns, &session::CHECKS));
+        let lookup = pg::owner_may_write(&home)
+            .then(|| KeyLookup::new(home.table, session::KEY_COLUMN, &session::COLUMNS))
+            .flatten();
+        let writer = lookup.as_ref().and_then(|_| RowWriter::new(home.table, &session::SHAPE));
         // PostgreSQL itself keeps plans in step with the table; only a new name makes them useless.
         let is_same = |table: &Rc<Table>| {
-            table.home == home && table.lookup == lookup && table.update == update
+            table.home == home && table.lookup == lookup && table.writer == writer
         };
         let table = match before.filter(is_same) {
             Some(table) => table,
             None => {
                 let plans = [const { OnceCell::new() }; statements::COUNT];
-                Rc::new(Table { home, lookup, update, plans })
+                Rc::new(Table { home, lookup, writer, plans })
             }
         };
         OPENED.set(Some(table.clone()));
@@ -221,8 +219,8 @@ impl Table {
 
     /// Replaces content, expiry and terms. False if the row is no longer as it was read.
     pub fn save(&self, key: &SessionKey, read: &Session, new: &Session) -> bool {
-        if let Some((update, address)) = self.update.as_ref().zip(read.address) {
-            return self.update_at(update, address, read.changes_to(new), true);
+        if let Some(saved) = self.update_as_read(read, || read.changes_to(new)) {
+            return saved;
         }
         let args = read.state().as_read(key).into_iter().chain(new.expiry_and_terms());
         if new.data == read.data {
@@ -231,19 +229,19 @@ impl Table {
         self.write(Statement::Save, args.chain(new.content())) > 0
     }
 
-    fn update_at<'a>(
+    /// Changes the row version that was read, if there is a short way to that.
+    fn update_as_read<'a, C: IntoIterator<Item = (usize, Value<'a>)>>(
         &self,
-        update: &RowUpdate,
-        address: Address,
-        changes: impl IntoIterator<Item = (usize, Value<'a>)>,
-        waits: bool,
-    ) -> bool {
-        pg::with_rights_of(self.home.owner, || update.apply(address, changes, waits))
+        read: &Session,
+        changes: impl FnOnce() -> C,
+    ) -> Option<bool> {
+        let (writer, address) = self.writer.as_ref().zip(read.address)?;
+        Some(pg::with_rights_of(self.home.owner, || writer.update(address, changes(), true)))
     }
 
     /// Replaces the expiry, unless the row is no longer as it was read or others have it locked.
     fn slide_now(&self, key: &SessionKey, read: State, expiry: Timestamp) {
-        let Some((lookup, update)) = self.lookup.as_ref().zip(self.update.as_ref()) else {
+        let Some((lookup, writer)) = self.lookup.as_ref().zip(self.writer.as_ref()) else {
             let args = read.as_read(key).into_iter().chain([Value::Time(expiry)]);
             self.write(Statement::Slide, args);
             return;
@@ -252,7 +250,8 @@ impl Table {
             State::read(row).filter(|state| *state == read).and_then(|_| row.row_address())
         });
         if let Some(address) = found.flatten() {
-            self.update_at(update, address, State::change_to_expiry(expiry), false);
+            let change = State::change_to_expiry(expiry);
+            pg::with_rights_of(self.home.owner, || writer.update(address, change, false));
         }
     }
 
@@ -266,12 +265,28 @@ impl Table {
         new_key: &SessionKey,
         expiry: Timestamp,
     ) -> Result<bool> {
-        let changes = [Value::Time(expiry), Value::Bytes(new_key.as_bytes())];
-        let args = read.state().as_read(key).into_iter().chain(changes);
-        PgTryBuilder::new(AssertUnwindSafe(|| Ok(self.write(Statement::Rename, args) > 0)))
+        let rename = || {
+            if let Some(renamed) =
+                self.update_as_read(read, || State::change_to_key(new_key, expiry))
+            {
+                return renamed;
+            }
+            let changes = [Value::Time(expiry), Value::Bytes(new_key.as_bytes())];
+            let args = read.state().as_read(key).into_iter().chain(changes);
+            self.write(Statement::Rename, args) > 0
+        };
+        PgTryBuilder::new(AssertUnwindSafe(|| Ok(rename())))
             // The caller raises this again as its own error, so nothing is swallowed.
             .catch_when(PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION, |_| Err(Error::SessionExists))
             .execute()
+    }
+
+    /// Adds a session under a key that nobody else can have.
+    pub fn insert_fresh(&self, key: &SessionKey, new: &Session) -> bool {
+        let inserted = self.writer.as_ref().is_some_and(|writer| {
+            pg::with_rights_of(self.home.owner, || writer.insert(new.row(key)))
+        });
+        inserted || self.insert(key, new)
     }
 
     /// Adds a session. False if there is a row with this key, live or expired.

@@ -2,12 +2,12 @@
 
 use crate::id::SessionKey;
 use crate::lifetime::{Lifetime, Limits, Terms, Timestamp, absolute_end};
-use crate::pg::{Address, Columns, Value};
+use crate::pg::{Address, Columns, Shape, Value};
 use core::ffi::CStr;
 use pgrx::pg_sys::{self, Oid};
 
-/// The columns of a session, in the order in which it reads them.
-pub const COLUMNS: [&CStr; 7] = [
+/// The columns of a session, in the order in which it reads them, and the one that it is found by.
+pub const COLUMNS: [&CStr; 8] = [
     c"session_data",
     c"session_expiry",
     c"created_at",
@@ -15,7 +15,18 @@ pub const COLUMNS: [&CStr; 7] = [
     c"lifetime",
     c"deadline",
     c"principal",
+    KEY_COLUMN,
 ];
+
+/// The primary key.
+pub const KEY_COLUMN: &CStr = c"session_key";
+
+/// What a write without the executor relies on.
+pub const SHAPE: Shape<'_> = Shape {
+    columns: &COLUMNS,
+    nullable: &[c"deadline", c"principal"],
+    checks: &[c"session_lifetime_check", c"session_session_key_check"],
+};
 
 // Where each stands in [`COLUMNS`].
 const DATA: usize = 0;
@@ -25,9 +36,7 @@ const VERSION: usize = 3;
 const LIFETIME: usize = 4;
 const DEADLINE: usize = 5;
 const PRINCIPAL: usize = 6;
-
-/// The CHECK constraints of the table, which hold for whatever is written here.
-pub const CHECKS: [&CStr; 2] = [c"session_lifetime_check", c"session_session_key_check"];
+const KEY: usize = 7;
 
 /// What has to be read as what. The owner can put another table or a view in place of ours, and
 /// bytes of another type are an address that leads anywhere.
@@ -125,6 +134,18 @@ impl Session {
         Self { stored_expiry: self.expiry, address: None, ..self.clone() }
     }
 
+    /// The columns of a new row.
+    pub(super) fn row<'a>(
+        &'a self,
+        key: &'a SessionKey,
+    ) -> impl Iterator<Item = (usize, Value<'a>)> {
+        let terms = [EXPIRY, LIFETIME, DEADLINE].into_iter().zip(self.expiry_and_terms());
+        let content = [DATA, VERSION].into_iter().zip(self.content());
+        let once =
+            [(KEY, Value::Bytes(key.as_bytes())), (CREATED_AT, Value::Time(self.created_at))];
+        terms.chain(content).chain(once)
+    }
+
     /// What makes this state of a row that other one.
     pub(super) fn changes_to<'a>(
         &self,
@@ -161,6 +182,11 @@ impl State {
     /// What makes this state of a row the same with another expiry.
     pub fn change_to_expiry(expiry: Timestamp) -> [(usize, Value<'static>); 1] {
         [(EXPIRY, Value::Time(expiry))]
+    }
+
+    /// What gives a row another key, and another expiry.
+    pub fn change_to_key(key: &SessionKey, expiry: Timestamp) -> [(usize, Value<'_>); 2] {
+        [(EXPIRY, Value::Time(expiry)), (KEY, Value::Bytes(key.as_bytes()))]
     }
 
     /// Whether the session has expired by `now`.
