@@ -6,7 +6,7 @@
 #   BENCH_SESSIONS=1000000  sessions in every system       BENCH_ROUNDS=5    rounds of every comparison
 #   BENCH_HOT=20000         sessions in the working set    BENCH_SECONDS=3   seconds of every measurement
 #   BENCH_CHURN=5000        sessions updated 50 times      BENCH_RESULTS=bench/results
-#   BENCH_ONLY=lookup       just the comparisons whose title matches, without pgbench and the growth
+#   BENCH_ONLY=lookup       just what this pattern matches: the comparisons' titles, pgbench, growth
 
 # shellcheck source=tests/prepare.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../tests/prepare.sh"

@@ -26,7 +26,7 @@ var (
 	pgbench  = flag.String("pgbench", "", "the pgbench program")
 	versions = flag.String("versions", "", "versions for the report")
 	settings = flag.String("settings", "", "configuration for the report")
-	only     = flag.String("only", "", "a pattern: just the comparisons whose title it matches, and no pgbench or churn")
+	only     = flag.String("only", "", "a pattern: just what it matches of the comparisons' titles, pgbench and growth")
 	results  = flag.String("results", "", "directory for the results")
 )
 
@@ -137,8 +137,11 @@ func main() {
 	}
 	var plain [][]float64
 	var grown map[string]growth
-	if *only == "" {
-		plain, grown = b.pgbenchRows(), b.measureChurn()
+	if wanted.MatchString("pgbench") {
+		plain = b.pgbenchRows()
+	}
+	if wanted.MatchString("growth") {
+		grown = b.measureChurn()
 	}
 	report(measured, sizes, grown, first, plain)
 }
