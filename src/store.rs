@@ -151,7 +151,7 @@ impl Store {
     pub fn create_fresh(&self, data: &[u8], terms: NewTerms) -> Result<(NewId, i64)> {
         let new = self.begin(data, terms)?;
         let id = new_id()?;
-        let is_new = self.table.insert_fresh(&id.key(), &new);
+        let is_new = self.table.insert(&id.key(), &new, true);
         if is_new { Ok((id, new.version)) } else { Err(Error::Contention) }
     }
 
@@ -173,7 +173,7 @@ impl Store {
     fn insert(&self, key: &SessionKey, data: &[u8], terms: NewTerms) -> Result<Option<i64>> {
         let mut new = self.begin(data, terms)?;
         for _ in 0..ATTEMPTS {
-            if self.table.insert(key, &new) {
+            if self.table.insert(key, &new, false) {
                 return Ok(Some(new.version));
             }
             // Somebody has the key: a live session, or an expired one that awaits collection.

@@ -157,7 +157,8 @@ pub unsafe fn update_row(
     }
 }
 
-/// Enters the row in `slot` into a table's indexes.
+/// Enters the row in `slot` into a table's indexes; whether it conflicts with another in `arbiters`,
+/// a list of unique indexes. A conflict in any other is an error.
 ///
 /// # Safety
 /// The table's indexes must be open in `table`; the slot must hold a stored row of it.
@@ -166,23 +167,24 @@ pub unsafe fn insert_index_entries(
     slot: *mut pg_sys::TupleTableSlot,
     state: *mut pg_sys::EState,
     indexes: Indexes,
-) {
+    arbiters: *mut pg_sys::List,
+) -> bool {
     let is_update = indexes.is_update;
-    let (none, no_arbiters) = (core::ptr::null_mut(), core::ptr::null_mut());
+    let has_arbiters = !arbiters.is_null();
+    let mut conflicts = false;
     // SAFETY: by this function's contract.
     unsafe {
-        #[cfg(feature = "pg15")]
-        pg_sys::ExecInsertIndexTuples(table, slot, state, is_update, false, none, no_arbiters);
-        #[cfg(not(feature = "pg15"))]
         pg_sys::ExecInsertIndexTuples(
             table,
             slot,
             state,
             is_update,
-            false,
-            none,
-            no_arbiters,
+            has_arbiters,
+            &mut conflicts,
+            arbiters,
+            #[cfg(not(feature = "pg15"))]
             indexes.only_summarizing,
         );
     }
+    conflicts
 }

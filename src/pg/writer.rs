@@ -7,6 +7,7 @@
 
 use super::compat;
 use super::spi::{Address, Value};
+use super::unguarded::guarded;
 use core::ffi::CStr;
 use pgrx::pg_sys;
 use std::ffi::CString;
@@ -69,38 +70,51 @@ impl RowWriter {
         (!columns.iter().any(is_odd)).then_some(Self { table, attributes, may_insert })
     }
 
-    /// Adds a row whose other columns are NULL, unless the table has columns that want more than
-    /// that: false.
+    /// Adds a row whose other columns are NULL. Nothing is added where the table has columns that
+    /// want more than that, or if another row has, or may be about to have, its primary key: false.
     ///
-    /// The table must be locked for writing. A row that a unique index does not take is an error.
-    pub fn insert<'a>(&self, row: impl IntoIterator<Item = (usize, Value<'a>)>) -> bool {
+    /// The table must be locked for writing. `is_fresh` promises that no other row has that key.
+    pub fn insert<'a>(
+        &self,
+        row: impl IntoIterator<Item = (usize, Value<'a>)>,
+        is_fresh: bool,
+    ) -> bool {
         if !self.may_insert {
             return false;
         }
-        // SAFETY: the steps of `simple_table_tuple_insert`, and then those of the executor for the
-        // indexes.
+        // SAFETY: the row is built with the table's own columns.
         unsafe {
             let relation = pg_sys::table_open(self.table, pg_sys::NoLock as i32);
-            let natts = (*(*relation).rd_att).natts as usize;
-            let (mut values, mut nulls) = (vec![pg_sys::Datum::null(); natts], vec![true; natts]);
+            let row = self.form(relation, row);
+            let is_added = if is_fresh {
+                add(relation, row, 0, core::ptr::null_mut())
+            } else {
+                add_speculatively(relation, row)
+            };
+            pg_sys::heap_freetuple(row);
+            pg_sys::table_close(relation, pg_sys::NoLock as i32);
+            is_added
+        }
+    }
+
+    unsafe fn form<'a>(
+        &self,
+        relation: pg_sys::Relation,
+        row: impl IntoIterator<Item = (usize, Value<'a>)>,
+    ) -> pg_sys::HeapTuple {
+        // SAFETY: there is a value for each of the relation's columns.
+        unsafe {
+            let columns = (*relation).rd_att;
+            let count = (*columns).natts as usize;
+            let (mut values, mut nulls) = (vec![pg_sys::Datum::null(); count], vec![true; count]);
             for (column, value) in row {
                 let index = self.attributes[column] as usize - 1;
                 let datum = value.datum();
                 nulls[index] = datum.is_none();
                 values[index] = datum.unwrap_or(pg_sys::Datum::null());
             }
-            let tuple = pg_sys::heap_form_tuple(
-                (*relation).rd_att,
-                values.as_mut_ptr(),
-                nulls.as_mut_ptr(),
-            );
-            let command = pg_sys::GetCurrentCommandId(true);
-            pg_sys::heap_insert(relation, tuple, command, 0, core::ptr::null_mut());
-            insert_index_entries(relation, tuple, compat::Indexes::ALL);
-            pg_sys::heap_freetuple(tuple);
-            pg_sys::table_close(relation, pg_sys::NoLock as i32);
+            pg_sys::heap_form_tuple(columns, values.as_mut_ptr(), nulls.as_mut_ptr())
         }
-        true
     }
 
     /// Gives columns of the row version at `address` new values, if it is still the latest one;
@@ -142,13 +156,53 @@ impl RowWriter {
                 let updated = compat::update_row(relation, &mut old.t_self, new, waits);
                 is_done = updated.is_some();
                 if let Some(indexes) = updated.filter(|indexes| indexes.need_entries) {
-                    insert_index_entries(relation, new, indexes);
+                    insert_index_entries(relation, new, indexes, core::ptr::null_mut());
                 }
                 pg_sys::heap_freetuple(new);
             }
             pg_sys::table_close(relation, pg_sys::NoLock as i32);
             is_done
         }
+    }
+}
+
+/// The steps of `simple_table_tuple_insert`, and then those of the executor for the indexes; false if
+/// the row conflicts with another in one of `arbiters`.
+unsafe fn add(
+    relation: pg_sys::Relation,
+    row: pg_sys::HeapTuple,
+    options: u32,
+    arbiters: *mut pg_sys::List,
+) -> bool {
+    // SAFETY: the relation is open and locked for writing, the row one of it.
+    unsafe {
+        let command = pg_sys::GetCurrentCommandId(true);
+        pg_sys::heap_insert(relation, row, command, options as i32, core::ptr::null_mut());
+        !insert_index_entries(relation, row, compat::Indexes::ALL, arbiters)
+    }
+}
+
+/// The steps of `ExecInsert` for an INSERT with ON CONFLICT, but that a conflict is not looked at.
+unsafe fn add_speculatively(relation: pg_sys::Relation, row: pg_sys::HeapTuple) -> bool {
+    // SAFETY: as for `add`. After an error the abort releases the lock.
+    unsafe {
+        let transaction = pg_sys::GetCurrentTransactionId();
+        let token = pg_sys::SpeculativeInsertionLockAcquire(transaction);
+        // `HeapTupleHeaderSetSpeculativeToken`
+        (*(*row).t_data).t_ctid = pg_sys::ItemPointerData {
+            ip_blkid: pg_sys::BlockIdData { bi_hi: (token >> 16) as u16, bi_lo: token as u16 },
+            ip_posid: pg_sys::SpecTokenOffsetNumber as u16,
+        };
+        let key = guarded(|| compat::primary_key(relation));
+        let arbiters = pg_sys::lappend_oid(core::ptr::null_mut(), key);
+        let is_added = add(relation, row, pg_sys::HEAP_INSERT_SPECULATIVE, arbiters);
+        if is_added {
+            pg_sys::heap_finish_speculative(relation, &mut (*row).t_self);
+        } else {
+            pg_sys::heap_abort_speculative(relation, &mut (*row).t_self);
+        }
+        pg_sys::SpeculativeInsertionLockRelease(transaction);
+        is_added
     }
 }
 
@@ -193,24 +247,27 @@ unsafe fn check_names(constraints: &pg_sys::TupleConstr) -> impl Iterator<Item =
         .map(|index: usize| unsafe { CStr::from_ptr((*constraints.check.add(index)).ccname) })
 }
 
-/// Enters a row version into the indexes, as the executor does after an INSERT or UPDATE.
+/// Enters a row version into the indexes, as the executor does after an INSERT or UPDATE; whether it
+/// conflicts with another in one of `arbiters`.
 unsafe fn insert_index_entries(
     relation: pg_sys::Relation,
     row: pg_sys::HeapTuple,
     indexes: compat::Indexes,
-) {
+    arbiters: *mut pg_sys::List,
+) -> bool {
     // SAFETY: everything that is made here is freed here; an error leaves it to the abort.
     unsafe {
         let state = pg_sys::CreateExecutorState();
         let mut table =
             pg_sys::ResultRelInfo { type_: pg_sys::NodeTag::T_ResultRelInfo, ..Default::default() };
         pg_sys::InitResultRelInfo(&mut table, relation, 0, core::ptr::null_mut(), 0);
-        pg_sys::ExecOpenIndices(&mut table, false);
+        pg_sys::ExecOpenIndices(&mut table, !arbiters.is_null());
         let slot = pg_sys::MakeSingleTupleTableSlot((*relation).rd_att, &pg_sys::TTSOpsHeapTuple);
         pg_sys::ExecStoreHeapTuple(row, slot, false);
-        compat::insert_index_entries(&mut table, slot, state, indexes);
+        let conflicts = compat::insert_index_entries(&mut table, slot, state, indexes, arbiters);
         pg_sys::ExecDropSingleTupleTableSlot(slot);
         pg_sys::ExecCloseIndices(&mut table);
         pg_sys::FreeExecutorState(state);
+        conflicts
     }
 }

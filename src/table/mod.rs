@@ -281,19 +281,15 @@ impl Table {
             .execute()
     }
 
-    /// Adds a session under a key that nobody else can have.
-    pub fn insert_fresh(&self, key: &SessionKey, new: &Session) -> bool {
+    /// Adds a session. False if there is a row with this key, live or expired, as there never is
+    /// with a fresh one.
+    pub fn insert(&self, key: &SessionKey, new: &Session, is_fresh: bool) -> bool {
         let inserted = self.writer.as_ref().is_some_and(|writer| {
-            pg::with_rights_of(self.home.owner, || writer.insert(new.row(key)))
+            pg::with_rights_of(self.home.owner, || writer.insert(new.row(key), is_fresh))
         });
-        inserted || self.insert(key, new)
-    }
-
-    /// Adds a session. False if there is a row with this key, live or expired.
-    pub fn insert(&self, key: &SessionKey, new: &Session) -> bool {
         let args = [Value::Bytes(key.as_bytes())].into_iter().chain(new.expiry_and_terms());
         let created_at = [Value::Time(new.created_at)];
-        self.write(Statement::Insert, args.chain(new.content()).chain(created_at)) > 0
+        inserted || self.write(Statement::Insert, args.chain(new.content()).chain(created_at)) > 0
     }
 
     /// Puts a new session where an expired one was. False if the row is no longer as it was read.
