@@ -5,7 +5,7 @@
 #
 #   BENCH_SESSIONS=1000000  sessions in every system       BENCH_ROUNDS=5    rounds of every comparison
 #   BENCH_HOT=20000         sessions in the working set    BENCH_SECONDS=3   seconds of every measurement
-#   BENCH_CHURN=5000        sessions updated 50 times      BENCH_RESULTS=bench/results
+#   BENCH_CHURN=2500        sessions updated 50 times      BENCH_RESULTS=bench/results
 #   BENCH_ONLY=lookup       just what this pattern matches: the comparisons' titles, pgbench, growth
 
 # shellcheck source=tests/prepare.sh
@@ -26,7 +26,7 @@ main() {
     local results=${BENCH_RESULTS:-$ROOT/bench/results}
     mkdir -p "$results"
     run "$RUN/load" -socket "$RUN" -admin "$SERVER_USER" -pgbench "$PG_BIN/pgbench" -results "$results" \
-        -sessions "${BENCH_SESSIONS:-1000000}" -hot "${BENCH_HOT:-20000}" -churn "${BENCH_CHURN:-5000}" \
+        -sessions "${BENCH_SESSIONS:-1000000}" -hot "${BENCH_HOT:-20000}" -churn "${BENCH_CHURN:-2500}" \
         -rounds "${BENCH_ROUNDS:-5}" -seconds "${BENCH_SECONDS:-3}" \
         -only "${BENCH_ONLY:-}" -versions "$(versions)" -settings "${SETTINGS[*]}"
     note "$results/results.md"

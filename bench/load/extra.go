@@ -36,23 +36,43 @@ func firstCalls() map[string][2]float64 {
 	return took
 }
 
-// growth is a table's size before and after every session was updated 50 times, and how long once took.
-type growth struct{ before, after, pass float64 }
+// growth is what every table took before and after each of its sessions was updated 50 times, once in so many minutes.
+type growth struct {
+	minutes       int
+	pass          float64 // how long it took to update all of them once, in compressed minutes
+	before, after map[string]float64
+}
 
-// measureChurn updates every session of a database of its own once every churnPass, 50 times. Time is compressed: a
-// pass stands for a minute, and autovacuum's naptime and the expiry grid are as short.
-func (b *bench) measureChurn() map[string]growth {
-	run(b.admin, "ALTER SYSTEM SET autovacuum_naptime = "+strconv.Itoa(int(churnPass.Seconds())))
+// minute is what stands for a minute while growth is measured: for the pace of updates, autovacuum's naptime and the
+// expiry grid.
+const minute = time.Second
+
+func (b *bench) measureGrowth() (all []growth) {
+	run(b.admin, fmt.Sprintf("ALTER SYSTEM SET autovacuum_naptime = '%g s'", minute.Seconds()))
 	run(b.admin, "SELECT pg_reload_conf()")
-	run(b.admin, "ALTER DATABASE churn SET session_store.expiry_granularity = "+strconv.Itoa(int(churnPass.Seconds())))
-	conn := connect(dsn(*admin, "churn"))
+	for _, minutes := range []int{1, 3} {
+		all = append(all, b.updateAll(fmt.Sprint("growth", minutes), minutes))
+	}
+	return all
+}
+
+// updateAll updates every session of a new database 50 times, at an even pace.
+func (b *bench) updateAll(database string, minutes int) growth {
+	run(b.admin, "CREATE DATABASE "+database)
+	run(b.admin, fmt.Sprintf("ALTER DATABASE %s SET session_store.max_lifetime = '1 d'", database))
+	run(b.admin, fmt.Sprintf("ALTER DATABASE %s SET session_store.expiry_granularity = '%g s'", database, minute.Seconds()))
+	conn := connect(dsn(*admin, database))
 	load(conn, *churn)
-	grown := map[string]growth{"session_store": {before: size(conn, "session_store")}, "node": {before: size(conn, "node")}}
+	sizes := func() map[string]float64 {
+		return map[string]float64{"session_store": size(conn, "session_store"), "node": size(conn, "node")}
+	}
+	before := sizes()
 	kinds := map[string]string{"session_store": "set only", "node": "write"}
+	wanted := minute * time.Duration(minutes)
 	start := time.Now()
-	together(connectWorkers(8, "churn"), func(w *worker, i int) (bool, error) {
+	together(connectWorkers(8, database), func(w *worker, i int) (bool, error) {
 		n := i*w.n + w.id
-		time.Sleep(time.Until(start.Add(churnPass * time.Duration(n) / time.Duration(*churn))))
+		time.Sleep(time.Until(start.Add(wanted * time.Duration(n) / time.Duration(*churn))))
 		for name, kind := range kinds {
 			if _, err := b.systems[name].requests[kind](w, sid(n%*churn)); err != nil {
 				return false, err
@@ -60,15 +80,10 @@ func (b *bench) measureChurn() map[string]growth {
 		}
 		return n+w.n < *churn*50, nil
 	})
-	pass := time.Since(start).Seconds() / 50
-	progress("churn: a pass in %.1f s", pass)
-	for name, g := range grown {
-		grown[name] = growth{g.before, size(conn, name), pass}
-	}
-	return grown
+	pass := time.Since(start).Seconds() / 50 / minute.Seconds()
+	progress("growth: each updated once in %.1f minutes", pass)
+	return growth{minutes, pass, before, sizes()}
 }
-
-const churnPass = 2 * time.Second
 
 // The pure-SQL rows again with pgbench, whose parameters can only be numbers: sessions with numeric ids.
 var scripts = []struct{ name, sql string }{
