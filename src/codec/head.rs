@@ -90,8 +90,7 @@ impl<'a> Reader<'a> {
     pub(super) fn text(&mut self, length: u64) -> Result<&'a [u8], Damaged> {
         let text = self.take(length)?;
         let is_plain = text.iter().all(|byte| (1..0x80).contains(byte));
-        let is_valid = is_plain || !text.contains(&0) && std::str::from_utf8(text).is_ok();
-        if is_valid { Ok(text) } else { Err(Damaged) }
+        if is_plain || is_text(text) { Ok(text) } else { Err(Damaged) }
     }
 
     /// The next item, which has to be a key: text.
@@ -124,6 +123,11 @@ impl<'a> Reader<'a> {
     pub(super) fn end(&self) -> Result<(), Damaged> {
         if self.rest.is_empty() { Ok(()) } else { Err(Damaged) }
     }
+}
+
+/// Whether bytes are UTF-8 without NUL.
+pub(super) fn is_text(bytes: &[u8]) -> bool {
+    !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok()
 }
 
 /// Appends a head in its shortest form, as RFC 8949 §4.1 prefers.

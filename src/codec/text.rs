@@ -30,14 +30,14 @@ impl Printer<'_> {
             None => self.source.head()?,
         };
         match major {
-            head::TEXT => {
-                let text = self.source.text(argument)?;
-                self.string(text)
-            }
+            head::TEXT => self.string(argument),
             head::ARRAY | head::MAP if depth > MAX_DEPTH => Err(Damaged),
             head::ARRAY => self.array(argument, depth),
             head::MAP => self.object(argument, depth),
-            head::UNSIGNED => self.print(argument),
+            head::UNSIGNED => {
+                self.out.extend_from_slice(itoa::Buffer::new().format(argument).as_bytes());
+                Ok(())
+            }
             _ => {
                 let number = self.source.number(major, argument)?;
                 self.print(number)
@@ -73,8 +73,8 @@ impl Printer<'_> {
         self.out.push(b'{');
         for index in 0..count {
             self.separate(index);
-            let key = self.source.key()?;
-            self.string(key)?;
+            let (head::TEXT, length) = self.source.head()? else { return Err(Damaged) };
+            self.string(length)?;
             self.out.extend_from_slice(b": ");
             self.value(depth + 1)?;
         }
@@ -88,8 +88,24 @@ impl Printer<'_> {
         }
     }
 
-    fn string(&mut self, text: &[u8]) -> Result<(), Damaged> {
+    /// One look at each byte, for nearly all text needs neither an escape nor a second one.
+    fn string(&mut self, length: u64) -> Result<(), Damaged> {
+        let text = self.source.take(length)?;
+        self.out.reserve(text.len() + 2);
         self.out.push(b'"');
+        if text.iter().all(|&byte| IS_PLAIN[usize::from(byte)]) {
+            self.out.extend_from_slice(text);
+        } else {
+            self.escaped(text)?;
+        }
+        self.out.push(b'"');
+        Ok(())
+    }
+
+    fn escaped(&mut self, text: &[u8]) -> Result<(), Damaged> {
+        if !head::is_text(text) {
+            return Err(Damaged);
+        }
         let mut rest = text;
         while let Some(plain) = rest.iter().position(|&byte| must_be_escaped(byte)) {
             self.out.extend_from_slice(&rest[..plain]);
@@ -97,7 +113,6 @@ impl Printer<'_> {
             rest = &rest[plain + 1..];
         }
         self.out.extend_from_slice(rest);
-        self.out.push(b'"');
         Ok(())
     }
 
@@ -117,6 +132,17 @@ impl Printer<'_> {
     }
 }
 
-fn must_be_escaped(byte: u8) -> bool {
+/// Bytes that are text of their own and printed as they are.
+static IS_PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 0x80 {
+        plain[byte as usize] = !must_be_escaped(byte);
+        byte += 1;
+    }
+    plain
+};
+
+const fn must_be_escaped(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
