@@ -26,7 +26,7 @@ DAWDLE = """
 
 
 @pytest.mark.parametrize("dawdle", [None, DAWDLE], ids=["fast", "dawdling"])
-@pytest.mark.parametrize("level", ["read committed", "repeatable read"])
+@pytest.mark.parametrize("level", ["read committed", "repeatable read", "serializable"])
 def test_what_many_saw_at_once_could_have_come_one_after_the_other(database, level, dawdle):
     owner = database.connect()
     owner.execute("GRANT EXECUTE ON FUNCTION session_gc(bigint) TO app")
