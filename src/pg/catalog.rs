@@ -52,9 +52,9 @@ pub fn home_in(namespace: pg_sys::Oid, name: &CStr) -> Option<Home> {
 /// Whether a table's owner may read it and write to it, as an owner may unless that was revoked.
 pub fn owner_may_write(home: &Home) -> bool {
     let rights = (pg_sys::ACL_SELECT | pg_sys::ACL_INSERT | pg_sys::ACL_UPDATE) as pg_sys::AclMode;
+    let all = pg_sys::AclMaskHow::ACLMASK_ALL;
     // SAFETY: look-ups in the system caches.
-    let result = unsafe { pg_sys::pg_class_aclcheck(home.table, home.owner, rights) };
-    result == pg_sys::AclResult::ACLCHECK_OK
+    unsafe { pg_sys::pg_class_aclmask(home.table, home.owner, rights, all) == rights }
 }
 
 /// Whether those of these columns that the table has are of these types.

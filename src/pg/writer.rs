@@ -18,7 +18,7 @@ pub struct Shape<'a> {
     pub columns: &'a [&'a CStr],
     /// Those of them that may be given NULL.
     pub nullable: &'a [&'a CStr],
-    /// The names of the CHECK constraints that hold for whatever is written.
+    /// The CHECK constraints that hold for whatever is written, in terms of these columns.
     pub checks: &'a [&'a CStr],
 }
 
@@ -48,13 +48,12 @@ impl RowWriter {
                 && !form.relhasrules
                 && !form.relispartition
                 && form.relreplident == pg_sys::REPLICA_IDENTITY_DEFAULT as core::ffi::c_char;
-            let constraints = (*(*relation).rd_att).constr;
-            let is_kept = constraints.is_null()
-                || check_names(&*constraints).all(|name| shape.checks.contains(&name));
             let columns = (1..=form.relnatts).filter_map(|number| Column::read(table, number));
             let columns: Vec<_> = columns.collect();
+            let writer = is_plain.then(|| Self::with(table, shape, &columns)).flatten();
+            let writer = writer.filter(|_| has_only_checks(relation, shape.checks));
             pg_sys::relation_close(relation, lock);
-            (is_plain && is_kept).then(|| Self::with(table, shape, &columns)).flatten()
+            writer
         }
     }
 
@@ -63,6 +62,7 @@ impl RowWriter {
         let attributes = shape.columns.iter().map(number).collect::<Option<Vec<_>>>()?;
         let is_odd = |column: &Column| {
             column.is_generated
+                || column.has_modifier
                 || column.is_not_null && shape.nullable.contains(&column.name.as_ref())
         };
         let may_insert =
@@ -139,6 +139,7 @@ impl RowWriter {
         // changed, and then those of the executor for its indexes.
         unsafe {
             let relation = pg_sys::table_open(self.table, pg_sys::NoLock as i32);
+            pg_sys::CheckCmdReplicaIdentity(relation, pg_sys::CmdType::CMD_UPDATE);
             let mut old = pg_sys::HeapTupleData { t_self: address.into(), ..Default::default() };
             let mut buffer = pg_sys::InvalidBuffer as pg_sys::Buffer;
             let any = &raw mut pg_sys::SnapshotAnyData;
@@ -212,6 +213,8 @@ struct Column {
     name: CString,
     is_not_null: bool,
     is_generated: bool,
+    /// A precision, to which values would be rounded.
+    has_modifier: bool,
     /// A default expression, or an identity's sequence.
     has_default: bool,
 }
@@ -232,6 +235,7 @@ impl Column {
                 name: CStr::from_ptr(form.attname.data.as_ptr()).to_owned(),
                 is_not_null: form.attnotnull,
                 is_generated: form.attgenerated != 0,
+                has_modifier: form.atttypmod >= 0,
                 has_default: form.atthasdef || form.attidentity != 0,
             });
             pg_sys::ReleaseSysCache(tuple);
@@ -240,11 +244,50 @@ impl Column {
     }
 }
 
-/// The names of a table's CHECK constraints.
-unsafe fn check_names(constraints: &pg_sys::TupleConstr) -> impl Iterator<Item = &CStr> {
-    // SAFETY: there are so many constraints, each with a name.
-    (0..constraints.num_check.into())
-        .map(|index: usize| unsafe { CStr::from_ptr((*constraints.check.add(index)).ccname) })
+/// Whether each CHECK constraint of a table says the same as one of `known`.
+unsafe fn has_only_checks(relation: pg_sys::Relation, known: &[&CStr]) -> bool {
+    // SAFETY: the relation is open and has the columns that are named in `known`; there are so many
+    // constraints, each with an expression.
+    unsafe {
+        let constraints = (*(*relation).rd_att).constr;
+        if constraints.is_null() {
+            return true;
+        }
+        let known: Vec<_> = known.iter().map(|check| parse_check(relation, check)).collect();
+        (0..usize::from((*constraints).num_check)).all(|index| {
+            let check = pg_sys::stringToNode((*(*constraints).check.add(index)).ccbin);
+            known.iter().any(|&known| pg_sys::equal(check, known.cast()))
+        })
+    }
+}
+
+/// The steps of `cookConstraint`.
+unsafe fn parse_check(relation: pg_sys::Relation, check: &CStr) -> *mut pg_sys::Node {
+    // SAFETY: an expression is parsed into a statement with one target.
+    unsafe {
+        let none = core::ptr::null_mut();
+        let state = pg_sys::make_parsestate(none);
+        let lock = pg_sys::AccessShareLock as i32;
+        let table = pg_sys::addRangeTableEntryForRelation(
+            state,
+            relation,
+            lock,
+            core::ptr::null_mut(),
+            false,
+            true,
+        );
+        pg_sys::addNSItemToQuery(state, table, true, true, true);
+        let expression = pg_sys::RawParseMode::RAW_PARSE_PLPGSQL_EXPR;
+        let parsed = pg_sys::raw_parser(check.as_ptr(), expression);
+        let statement = (*pg_sys::list_nth(parsed, 0).cast::<pg_sys::RawStmt>()).stmt;
+        let targets = (*statement.cast::<pg_sys::SelectStmt>()).targetList;
+        let target = pg_sys::list_nth(targets, 0).cast::<pg_sys::ResTarget>();
+        let kind = pg_sys::ParseExprKind::EXPR_KIND_CHECK_CONSTRAINT;
+        let check = pg_sys::transformExpr(state, (*target).val, kind);
+        pg_sys::assign_expr_collations(state, check);
+        pg_sys::free_parsestate(state);
+        check
+    }
 }
 
 /// Enters a row version into the indexes, as the executor does after an INSERT or UPDATE; whether it

@@ -120,6 +120,15 @@ impl Table {
         Ok(table)
     }
 
+    /// The short way to write a row. A rule that somebody added since the table was looked up, while
+    /// a lock was waited for or before a slide is written, sends the write back to the plans.
+    fn writer(&self) -> Option<&RowWriter> {
+        let is_this = |opened: &Rc<Table>| std::ptr::eq(Rc::as_ptr(opened), self);
+        let is_current =
+            IS_CURRENT.get() && OPENED.with_borrow(|opened| opened.as_ref().is_some_and(is_this));
+        self.writer.as_ref().filter(|_| is_current)
+    }
+
     /// Which table it is.
     pub fn oid(&self) -> Oid {
         self.home.table
@@ -235,13 +244,13 @@ impl Table {
         read: &Session,
         changes: impl FnOnce() -> C,
     ) -> Option<bool> {
-        let (writer, address) = self.writer.as_ref().zip(read.address)?;
+        let (writer, address) = self.writer().zip(read.address)?;
         Some(pg::with_rights_of(self.home.owner, || writer.update(address, changes(), true)))
     }
 
     /// Replaces the expiry, unless the row is no longer as it was read or others have it locked.
     fn slide_now(&self, key: &SessionKey, read: State, expiry: Timestamp) {
-        let Some((lookup, writer)) = self.lookup.as_ref().zip(self.writer.as_ref()) else {
+        let Some((lookup, writer)) = self.lookup.as_ref().zip(self.writer()) else {
             let args = read.as_read(key).into_iter().chain([Value::Time(expiry)]);
             self.write(Statement::Slide, args);
             return;
@@ -284,7 +293,7 @@ impl Table {
     /// Adds a session. False if there is a row with this key, live or expired, as there never is
     /// with a fresh one.
     pub fn insert(&self, key: &SessionKey, new: &Session, is_fresh: bool) -> bool {
-        let inserted = self.writer.as_ref().is_some_and(|writer| {
+        let inserted = self.writer().is_some_and(|writer| {
             pg::with_rights_of(self.home.owner, || writer.insert(new.row(key), is_fresh))
         });
         let args = [Value::Bytes(key.as_bytes())].into_iter().chain(new.expiry_and_terms());

@@ -25,7 +25,10 @@ pub const KEY_COLUMN: &CStr = c"session_key";
 pub const SHAPE: Shape<'_> = Shape {
     columns: &COLUMNS,
     nullable: &[c"deadline", c"principal"],
-    checks: &[c"session_lifetime_check", c"session_session_key_check"],
+    checks: &[
+        c"lifetime OPERATOR(pg_catalog.>=) 0 AND lifetime OPERATOR(pg_catalog.<=) 2145916800",
+        c"pg_catalog.octet_length(session_key) OPERATOR(pg_catalog.=) 32",
+    ],
 };
 
 // Where each stands in [`COLUMNS`].

@@ -1,0 +1,169 @@
+"""Writes that bypass the executor keep to what it would have kept to, and leave no index behind."""
+
+import threading
+
+import psycopg
+import pytest
+from conftest import APP, one, wait_until
+from psycopg import errors
+
+NOTE = """
+    CREATE TABLE seen (version bigint);
+    CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO public.seen VALUES (NEW.version); RETURN NEW; END $$"""
+TRIGGER = "CREATE TRIGGER note BEFORE INSERT OR UPDATE ON session FOR EACH ROW EXECUTE FUNCTION note()"
+
+
+def plans(owner):
+    """The statements on the table that this connection has kept plans of."""
+    contexts = owner.execute("SELECT ident FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource'").fetchall()
+    return {text.split()[0] for (text,) in contexts if text and "public.session " in text}
+
+
+def test_the_table_as_it_was_made_takes_no_plan(database):
+    owner = database.connect()
+    calls = """
+        SELECT session_start(); SELECT session_create(sid => 's'); SELECT session_put('t', '{}');
+        SELECT session_set('s', 'a', '1'); SELECT session_touch('s', '2 h'); SELECT session_release('t', '{"a": 1}');
+        SELECT session_regenerate('t', 'u'); SELECT session_regenerate(session_create()); SELECT session_get('s')"""
+    owner.execute(calls)
+    assert plans(owner) == set()
+    owner.execute("ALTER TABLE session ADD CHECK (version > 0)")
+    owner.execute("DELETE FROM session")
+    owner.execute(calls)
+    assert plans(owner) == {"INSERT", "UPDATE"}
+
+
+@pytest.fixture
+def keeper(database):
+    """A plain role that owns the table."""
+    owner, role = database.connect(), f"keeper_of_{database.name}"
+    owner.execute(f"CREATE ROLE {role}; GRANT CREATE ON SCHEMA public TO {role}; ALTER TABLE session OWNER TO {role}")
+    yield role
+    owner.execute(f"ALTER TABLE session OWNER TO owner; DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+@pytest.mark.parametrize(
+    "right, call",
+    [
+        ("INSERT", "session_create()"), ("INSERT", "session_start()"), ("UPDATE", "session_regenerate('s')"),
+        ("UPDATE", "session_set('s', 'a', '1')"), ("SELECT", "session_get('s')"), ("SELECT", "session_regenerate('s')"),
+    ],
+)  # fmt: skip
+def test_one_right_that_the_owner_lost_is_missed(database, keeper, right, call):
+    owner, client = database.connect(), database.connect(APP)
+    client.execute("SELECT session_create(sid => 's'), session_regenerate(session_create())")
+    owner.execute(f"REVOKE {right} ON session FROM {keeper}")
+    with pytest.raises(errors.InsufficientPrivilege):
+        client.execute(f"SELECT {call}")
+
+
+@pytest.mark.parametrize("call", ["session_create(lifetime => '3 h')", "session_touch('s', '3 h')"])
+def test_a_check_of_the_owner_under_the_old_name_is_kept(database, call):
+    owner, client = database.connect(), database.connect(APP)
+    client.execute("SELECT session_create(sid => 's')")
+    owner.execute("""ALTER TABLE session DROP CONSTRAINT session_lifetime_check,
+        ADD CONSTRAINT session_lifetime_check CHECK (lifetime BETWEEN 0 AND 7200)""")
+    with pytest.raises(errors.CheckViolation):
+        client.execute(f"SELECT {call}")
+
+
+@pytest.mark.parametrize("what", ["session WHERE (lifetime <= 7200)", "session (session_data)"])
+@pytest.mark.parametrize("call", ["session_set('s', 'a', '2')", "session_touch('s', '3 h')", "session_regenerate('s')"])
+def test_a_publication_that_cannot_follow_updates_refuses_them(database, what, call):
+    owner, client = database.connect(), database.connect(APP)
+    client.execute("SELECT session_create('{}', 's'), session_set('s', 'a', '1')")
+    owner.execute(f"CREATE PUBLICATION sessions FOR TABLE {what}")
+    with pytest.raises(errors.InvalidColumnReference):
+        client.execute(f"SELECT {call}")
+
+
+@pytest.mark.parametrize("call", ["session_start(lifetime => '3 h')", "session_create(lifetime => '3 h')"])
+def test_a_rule_that_came_while_a_call_waited_for_the_table_is_kept(database, call):
+    owner, client = database.connect(), database.connect(APP)
+    client.execute("SELECT session_start()")
+    owner.execute("CREATE TABLE plan (seconds integer PRIMARY KEY); INSERT INTO plan VALUES (3600)")
+    owner.execute("BEGIN; ALTER TABLE session ADD FOREIGN KEY (lifetime) REFERENCES plan")
+    started = database.later(client, f"SELECT {call}")
+    owner.execute("COMMIT")
+    with pytest.raises(errors.ForeignKeyViolation):
+        started.result()
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["", "looked up again"])
+def test_a_slide_meets_a_trigger_that_came_since_the_read(database, again):
+    owner, client = database.connect(), database.connect(APP)
+    client.execute("SELECT session_create(sid => 's')")
+    owner.execute("UPDATE session SET session_expiry = session_expiry - interval '5 min'")
+    before = one(owner, "SELECT session_expiry FROM session")
+    owner.execute(NOTE)
+    client.execute("BEGIN; SELECT session_get('s')")
+    owner.execute(TRIGGER)
+    if again:
+        client.execute("SELECT session_exist('other')")
+    client.execute("COMMIT")
+    assert one(owner, "SELECT session_expiry FROM session") > before
+    assert one(owner, "SELECT count(*) FROM seen") == 1
+
+
+def test_a_table_altered_back_by_a_savepoint_is_written_as_it_is(database):
+    owner = database.connect()
+    owner.execute(NOTE)
+    seen = "SELECT count(*) FROM seen"
+    owner.execute("BEGIN; SELECT session_create(sid => 's')")
+    owner.execute(TRIGGER)
+    owner.execute("SELECT session_regenerate('s', 't'), session_create()")
+    assert one(owner, seen) == 2
+    owner.execute("SAVEPOINT a; DROP TRIGGER note ON session; SELECT session_create(); ROLLBACK TO a")
+    owner.execute("SELECT session_regenerate('t', 's'), session_create()")
+    assert one(owner, seen) == 4
+    owner.execute(f"DROP TRIGGER note ON session; SAVEPOINT b; {TRIGGER}; SELECT session_create()")
+    assert one(owner, seen) == 5
+    owner.execute("ROLLBACK TO b; SELECT session_create(), session_regenerate('s'); COMMIT")
+    assert one(owner, seen) == 4
+
+
+CHURN = """
+    REINDEX TABLE CONCURRENTLY session; VACUUM FULL session; VACUUM session;
+    CREATE INDEX CONCURRENTLY more ON session (version, session_key);
+    CLUSTER session USING session_expiry; DROP INDEX CONCURRENTLY more;
+    ALTER TABLE session ADD note int; ALTER TABLE session DROP note;
+    ALTER TABLE session ADD CONSTRAINT one CHECK (true); ALTER TABLE session DROP CONSTRAINT one"""
+
+
+def test_indexes_are_whole_after_the_table_was_rebuilt_under_writes(database):
+    owner, stop, made = database.connect(), threading.Event(), []
+    if not one(owner, "SELECT count(*) FROM pg_available_extensions WHERE name = 'amcheck'"):
+        pytest.skip("this PostgreSQL comes without contrib")
+    owner.execute("""
+        CREATE EXTENSION amcheck;
+        CREATE INDEX ON session ((session_decode(session_data) ->> 'a'));
+        CREATE INDEX ON session (version) WHERE lifetime > 3600;
+        CREATE INDEX ON session USING brin (created_at, session_expiry) WITH (pages_per_range = 1);
+        CREATE INDEX ON session USING gin (session_decode(session_data))""")
+
+    def write(number):
+        with database.server.connect(database.name, APP) as client:
+            while not stop.is_set():
+                data = psycopg.types.json.Jsonb({"a": number, "b": "x" * (3000 if number else 30)})
+                sid = one(client, "SELECT session_regenerate(session_create(%s, lifetime => '2 h'))", data)
+                with client.transaction():
+                    client.execute("SELECT session_set(%s, 'a', '2')", (sid,))
+                    made.append(one(client, "SELECT session_regenerate(session_regenerate(%s))", sid))
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+    for writer in writers:
+        writer.start()
+    wait_until(lambda: len(made) > 20)
+    try:
+        for statement in CHURN.split(";") * 2:
+            owner.execute(statement)
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+    assert one(owner, "SELECT count(*) FROM unnest(%s::text[]) AS sid WHERE session_exist(sid)", made) == len(made)
+    owner.execute("""
+        SELECT bt_index_check(indexrelid, true) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+        WHERE indrelid = 'session'::regclass AND relam = (SELECT oid FROM pg_am WHERE amname = 'btree')""")
+    assert owner.execute("SELECT * FROM verify_heapam('session')").fetchall() == []
