@@ -87,6 +87,16 @@ func load(conn *pgx.Conn, n int) {
 	run(conn, "CHECKPOINT")
 }
 
+// loadOpaque stores some sessions once more, as opaque payloads under ids of their own; those ids.
+func loadOpaque(conn *pgx.Conn, sids []string) (ids []string) {
+	run(conn, `SELECT count(session_create_raw(convert_to(sess::text, 'UTF8'), 'opaque ' || sid))
+		FROM node_session WHERE sid = ANY ($1)`, sids)
+	for _, sid := range sids {
+		ids = append(ids, "opaque "+sid)
+	}
+	return ids
+}
+
 // loadRedis fills Redis with the same sessions.
 func loadRedis(w *worker, n int) {
 	for i := 0; i < n; {

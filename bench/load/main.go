@@ -56,7 +56,8 @@ var comparisons = []comparison{
 		{"session_store", "read"}, {"redis", "lookup"}}},
 	{"read request, 20 a minute per session", 20, append(each("read"), entry{"session_store", "read jsonb"})},
 	{"read request, one a minute per session", 1, each("read")},
-	{"writing request", 20, append(each("write"), entry{"session_store", "write key"}, entry{"session_store", "set only"})},
+	{"writing request", 20, append(each("write"), entry{"session_store", "write key"}, entry{"session_store", "set only"},
+		entry{"opaque", "write"})},
 	{"mixed load, 20 a minute per session", 20, each("mixed")},
 	{"login", 20, each("login")},
 	{"first visit", 0, each("first")},
@@ -97,7 +98,6 @@ func main() {
 
 	progress("loading %d sessions", *sessions)
 	load(b.admin, *sessions)
-	loaded := time.Now()
 	sizes := map[string]float64{}
 	for name := range relations {
 		sizes[name] = size(b.admin, name) / float64(*sessions)
@@ -109,6 +109,8 @@ func main() {
 	for _, s := range b.systems {
 		s.sids, s.cursor = slices.Clone(ids), 0
 	}
+	b.systems["opaque"].sids = loadOpaque(b.admin, ids[:min(*sessions, 5**hot)])
+	loaded := time.Now()
 	b.warmers = connectWorkers(8, "bench")
 	loadRedis(b.warmers[0], *sessions)
 	time.Sleep(time.Until(loaded.Add(61 * time.Second))) // from now on every session is due for a slide

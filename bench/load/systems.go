@@ -37,8 +37,10 @@ var statements = map[string]string{
 	"fetch":      "SELECT data, version FROM session_fetch($1)",
 	"get":        "SELECT session_get($1)",
 	"get_key":    "SELECT session_get($1, 'user_id')",
+	"fetch_raw":  "SELECT payload, version FROM session_fetch($1)",
 	"set_key":    "SELECT session_set($1, 'seen', $2)",
 	"release":    "SELECT session_release($1, $2, $3)",
+	"save_raw":   "SELECT session_release_raw($1, $2, $3)",
 	"regenerate": "SELECT session_regenerate($1)",
 	"start":      "SELECT sid FROM session_start(NULL)",
 }
@@ -268,10 +270,23 @@ func systems() map[string]*system {
 		},
 	}
 
+	// The same documents as opaque payloads, as a client with a serializer of its own stores them.
+	all["opaque"] = map[string]request{
+		"read": func(w *worker, sid string) (string, error) {
+			var version int64
+			return sid, read(w, "fetch_raw", sid, &version)
+		},
+		"write": func(w *worker, sid string) (string, error) {
+			var version int64
+			return sid, firstError(func() error { return read(w, "fetch_raw", sid, &version) },
+				func() error { return w.query(&version, "save_raw", sid, w.changed(), version) })
+		},
+	}
+
 	made := map[string]*system{}
 	for name, requests := range all {
 		mix(requests)
-		made[name] = &system{name: name, requests: requests, slides: name == "session_store"}
+		made[name] = &system{name: name, requests: requests, slides: name == "session_store" || name == "opaque"}
 	}
 	return made
 }
