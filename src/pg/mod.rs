@@ -12,6 +12,7 @@ mod log;
 mod lookup;
 mod row;
 mod settings;
+mod shape;
 mod spi;
 mod table_result;
 mod types;
@@ -30,6 +31,7 @@ pub use log::{Call, FUNCTION_NAME, hide_statements_of_our_errors};
 pub use lookup::KeyLookup;
 pub use row::Columns;
 pub use settings::{refuse_connection, reserve_prefix, reset_value, set_for_session};
+pub use shape::Shape;
 pub use spi::{Access, Address, Connection, Plan, Row, Rows, Value, connect};
 pub use table_result::{AtMostOne, Record};
 pub use types::{Caller, Jsonb, JsonbBuf, random_bytes};
@@ -37,7 +39,7 @@ pub use worker::{
     Beacon, Report, SharedReport, Workers, define_workers, in_transaction, is_binary_upgrade,
     is_preloaded, run_sweeper, send_reload, set_for_process, shared_number, start_launcher, wait,
 };
-pub use writer::{RowWriter, Shape};
+pub use writer::RowWriter;
 pub use xact::{
     LockMode, XactEvent, clock, commit_as_set, commit_asynchronously, current_subtransaction,
     has_written, in_subtransaction, is_read_only, lock, on_transaction_event, statement_start,

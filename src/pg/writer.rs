@@ -6,68 +6,22 @@
 //! the indexes.
 
 use super::compat;
+use super::shape::{Shape, WrittenColumns};
 use super::spi::{Address, Value};
 use super::unguarded::guarded;
-use core::ffi::CStr;
 use pgrx::pg_sys;
-use std::ffi::CString;
-
-/// What a table is like whose rows can be written this way.
-pub struct Shape<'a> {
-    /// The columns that are written.
-    pub columns: &'a [&'a CStr],
-    /// Those of them that may be given NULL.
-    pub nullable: &'a [&'a CStr],
-    /// The CHECK constraints that hold for whatever is written, in terms of these columns.
-    pub checks: &'a [&'a CStr],
-}
 
 /// How to write a table's rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowWriter {
     table: pg_sys::Oid,
-    attributes: Vec<i32>,
-    /// Whether a row is complete with these columns.
-    may_insert: bool,
+    columns: WrittenColumns,
 }
 
 impl RowWriter {
-    /// Writes the columns of `shape` in `table`, an ordinary table. `None` where there is more to it:
-    /// triggers (which foreign keys are, too), rules, generated columns, other constraints, partition
-    /// bounds, another replica identity.
+    /// Writes the columns of `shape` in `table`, an ordinary table. `None` where there is more to it.
     pub fn new(table: pg_sys::Oid, shape: &Shape<'_>) -> Option<Self> {
-        // SAFETY: the relation is closed again; what it points to is checked.
-        unsafe {
-            let lock = pg_sys::AccessShareLock as i32;
-            let relation = pg_sys::try_relation_open(table, lock);
-            if relation.is_null() {
-                return None;
-            }
-            let form = &*(*relation).rd_rel;
-            let is_plain = !form.relhastriggers
-                && !form.relhasrules
-                && !form.relispartition
-                && form.relreplident == pg_sys::REPLICA_IDENTITY_DEFAULT as core::ffi::c_char;
-            let columns = (1..=form.relnatts).filter_map(|number| Column::read(table, number));
-            let columns: Vec<_> = columns.collect();
-            let writer = is_plain.then(|| Self::with(table, shape, &columns)).flatten();
-            let writer = writer.filter(|_| has_only_checks(relation, shape.checks));
-            pg_sys::relation_close(relation, lock);
-            writer
-        }
-    }
-
-    fn with(table: pg_sys::Oid, shape: &Shape<'_>, columns: &[Column]) -> Option<Self> {
-        let number = |name: &&CStr| Some(columns.iter().find(|c| c.name == *name)?.number);
-        let attributes = shape.columns.iter().map(number).collect::<Option<Vec<_>>>()?;
-        let is_odd = |column: &Column| {
-            column.is_generated
-                || column.has_modifier
-                || column.is_not_null && shape.nullable.contains(&column.name.as_ref())
-        };
-        let may_insert =
-            columns.len() == attributes.len() && !columns.iter().any(|column| column.has_default);
-        (!columns.iter().any(is_odd)).then_some(Self { table, attributes, may_insert })
+        shape.columns_of(table).map(|columns| Self { table, columns })
     }
 
     /// Adds a row whose other columns are NULL. Nothing is added where the table has columns that
@@ -79,7 +33,7 @@ impl RowWriter {
         row: impl IntoIterator<Item = (usize, Value<'a>)>,
         is_fresh: bool,
     ) -> bool {
-        if !self.may_insert {
+        if !self.columns.are_all {
             return false;
         }
         // SAFETY: the row is built with the table's own columns.
@@ -108,7 +62,7 @@ impl RowWriter {
             let count = (*columns).natts as usize;
             let (mut values, mut nulls) = (vec![pg_sys::Datum::null(); count], vec![true; count]);
             for (column, value) in row {
-                let index = self.attributes[column] as usize - 1;
+                let index = self.columns.numbers[column] as usize - 1;
                 let datum = value.datum();
                 nulls[index] = datum.is_none();
                 values[index] = datum.unwrap_or(pg_sys::Datum::null());
@@ -131,7 +85,7 @@ impl RowWriter {
         let (mut columns, mut values, mut nulls) = (Vec::new(), Vec::new(), Vec::new());
         for (column, value) in changes {
             let datum = value.datum();
-            columns.push(self.attributes[column]);
+            columns.push(self.columns.numbers[column]);
             nulls.push(datum.is_none());
             values.push(datum.unwrap_or(pg_sys::Datum::null()));
         }
@@ -204,89 +158,6 @@ unsafe fn add_speculatively(relation: pg_sys::Relation, row: pg_sys::HeapTuple) 
         }
         pg_sys::SpeculativeInsertionLockRelease(transaction);
         is_added
-    }
-}
-
-/// A column as the catalog describes it.
-struct Column {
-    number: i32,
-    name: CString,
-    is_not_null: bool,
-    is_generated: bool,
-    /// A precision, to which values would be rounded.
-    has_modifier: bool,
-    /// A default expression, or an identity's sequence.
-    has_default: bool,
-}
-
-impl Column {
-    /// `None` if it was dropped.
-    unsafe fn read(table: pg_sys::Oid, number: i16) -> Option<Self> {
-        // SAFETY: a look-up in the system cache; the tuple is released after it was read.
-        unsafe {
-            let cache = pg_sys::SysCacheIdentifier::ATTNUM as i32;
-            let tuple = pg_sys::SearchSysCache2(cache, table.into(), number.into());
-            if tuple.is_null() {
-                return None;
-            }
-            let form = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_attribute>();
-            let column = (!form.attisdropped).then(|| Self {
-                number: number.into(),
-                name: CStr::from_ptr(form.attname.data.as_ptr()).to_owned(),
-                is_not_null: form.attnotnull,
-                is_generated: form.attgenerated != 0,
-                has_modifier: form.atttypmod >= 0,
-                has_default: form.atthasdef || form.attidentity != 0,
-            });
-            pg_sys::ReleaseSysCache(tuple);
-            column
-        }
-    }
-}
-
-/// Whether each CHECK constraint of a table says the same as one of `known`.
-unsafe fn has_only_checks(relation: pg_sys::Relation, known: &[&CStr]) -> bool {
-    // SAFETY: the relation is open and has the columns that are named in `known`; there are so many
-    // constraints, each with an expression.
-    unsafe {
-        let constraints = (*(*relation).rd_att).constr;
-        if constraints.is_null() {
-            return true;
-        }
-        let known: Vec<_> = known.iter().map(|check| parse_check(relation, check)).collect();
-        (0..usize::from((*constraints).num_check)).all(|index| {
-            let check = pg_sys::stringToNode((*(*constraints).check.add(index)).ccbin);
-            known.iter().any(|&known| pg_sys::equal(check, known.cast()))
-        })
-    }
-}
-
-/// The steps of `cookConstraint`.
-unsafe fn parse_check(relation: pg_sys::Relation, check: &CStr) -> *mut pg_sys::Node {
-    // SAFETY: an expression is parsed into a statement with one target.
-    unsafe {
-        let none = core::ptr::null_mut();
-        let state = pg_sys::make_parsestate(none);
-        let lock = pg_sys::AccessShareLock as i32;
-        let table = pg_sys::addRangeTableEntryForRelation(
-            state,
-            relation,
-            lock,
-            core::ptr::null_mut(),
-            false,
-            true,
-        );
-        pg_sys::addNSItemToQuery(state, table, true, true, true);
-        let expression = pg_sys::RawParseMode::RAW_PARSE_PLPGSQL_EXPR;
-        let parsed = pg_sys::raw_parser(check.as_ptr(), expression);
-        let statement = (*pg_sys::list_nth(parsed, 0).cast::<pg_sys::RawStmt>()).stmt;
-        let targets = (*statement.cast::<pg_sys::SelectStmt>()).targetList;
-        let target = pg_sys::list_nth(targets, 0).cast::<pg_sys::ResTarget>();
-        let kind = pg_sys::ParseExprKind::EXPR_KIND_CHECK_CONSTRAINT;
-        let check = pg_sys::transformExpr(state, (*target).val, kind);
-        pg_sys::assign_expr_collations(state, check);
-        pg_sys::free_parsestate(state);
-        check
     }
 }
 
