@@ -1,12 +1,14 @@
 """Standbys, their promotion, and logical replication of the table."""
 
+import random
 from contextlib import contextmanager
 
 import psycopg
 import pytest
-from conftest import APP, Database, Server, expires_in, is_past, one, wait_until
+from conftest import APP, THREADS, Database, Server, expires_in, is_past, one, wait_until
 from failures import CHANGES, ENDS
 from psycopg import errors
+from psycopg.types.json import Jsonb
 from sweeping import EVERY_SECOND, add_expired, apply, expired, standby_of, stats, wait_until_swept
 
 READS = {
@@ -271,6 +273,18 @@ def test_a_subscriber_can_read_what_the_publisher_writes(published, subscribed):
     assert one(there, "SELECT lifetime FROM session_load('new', false)").days == 1
     assert one(there, "SELECT payload FROM session_load('renewed', false)") == b"\x01"
     assert one(there, "SELECT session_exist('raw')") is False
+
+
+def test_a_subscriber_follows_many_that_put_the_same_ids_at_once(published, subscribed):
+    def put_and_destroy(number):
+        with published.connect(APP) as client:
+            for n in range(100):
+                data = Jsonb({"by": number, "text": random.randbytes(1500 * (n % 2)).hex()})
+                client.execute("SELECT session_put(%s, %s)", (f"race {n // 5}", data))
+                client.execute("SELECT session_destroy(%s)", (f"race {random.randrange(20)}",))
+
+    list(THREADS.map(put_and_destroy, range(6)))
+    copied(published.connect(), subscribed.connect())
 
 
 def test_what_the_publisher_ends_or_collects_ends_on_the_subscriber(published, subscribed):
