@@ -11,7 +11,7 @@ use core::ffi::CStr;
 use pgrx::{IntoDatum, pg_sys};
 
 /// How to read a table through its primary key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct KeyLookup {
     table: pg_sys::Oid,
     attributes: Vec<pg_sys::AttrNumber>,

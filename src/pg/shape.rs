@@ -15,7 +15,7 @@ pub struct Shape<'a> {
 }
 
 /// The columns of a shape in a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct WrittenColumns {
     /// Their numbers, in the shape's order.
     pub numbers: Vec<i32>,

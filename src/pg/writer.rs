@@ -12,7 +12,7 @@ use super::unguarded::guarded;
 use pgrx::pg_sys;
 
 /// How to write a table's rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct RowWriter {
     table: pg_sys::Oid,
     columns: WrittenColumns,

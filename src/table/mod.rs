@@ -67,9 +67,12 @@ pub struct Table {
     home: Home,
     /// The short ways to read and to write a row, if the table is built as we made it.
     lookup: Option<KeyLookup>,
-    writer: Option<RowWriter>,
-    plans: [OnceCell<Plan>; statements::COUNT],
+    /// Looked up by the first write: a connection opened for one read should not wait for that.
+    writer: OnceCell<Option<RowWriter>>,
+    plans: Rc<Plans>,
 }
+
+type Plans = [OnceCell<Plan>; statements::COUNT];
 
 impl Table {
     /// The table in the schema of the function that was called, locked until the transaction ends;
@@ -104,18 +107,12 @@ impl Table {
         let lookup = pg::owner_may_write(&home)
             .then(|| KeyLookup::new(home.table, session::KEY_COLUMN, &session::COLUMNS))
             .flatten();
-        let writer = lookup.as_ref().and_then(|_| RowWriter::new(home.table, &session::SHAPE));
         // PostgreSQL itself keeps plans in step with the table; only a new name makes them useless.
-        let is_same = |table: &Rc<Table>| {
-            table.home == home && table.lookup == lookup && table.writer == writer
+        let plans = match before.filter(|table| table.home == home) {
+            Some(table) => table.plans.clone(),
+            None => Rc::new([const { OnceCell::new() }; statements::COUNT]),
         };
-        let table = match before.filter(is_same) {
-            Some(table) => table,
-            None => {
-                let plans = [const { OnceCell::new() }; statements::COUNT];
-                Rc::new(Table { home, lookup, writer, plans })
-            }
-        };
+        let table = Rc::new(Table { home, lookup, writer: OnceCell::new(), plans });
         OPENED.set(Some(table.clone()));
         Ok(table)
     }
@@ -124,9 +121,10 @@ impl Table {
     /// a lock was waited for or before a slide is written, sends the write back to the plans.
     fn writer(&self) -> Option<&RowWriter> {
         let is_this = |opened: &Rc<Table>| std::ptr::eq(Rc::as_ptr(opened), self);
-        let is_current =
-            IS_CURRENT.get() && OPENED.with_borrow(|opened| opened.as_ref().is_some_and(is_this));
-        self.writer.as_ref().filter(|_| is_current)
+        let is_opened = OPENED.with_borrow(|opened| opened.as_ref().is_some_and(is_this));
+        self.lookup.as_ref().filter(|_| is_opened && IS_CURRENT.get())?;
+        let writer = self.writer.get_or_init(|| RowWriter::new(self.home.table, &session::SHAPE));
+        writer.as_ref().filter(|_| IS_CURRENT.get())
     }
 
     /// Which table it is.
