@@ -41,6 +41,7 @@ type growth struct {
 	minutes       int
 	pass          float64 // how long it took to update all of them once, in compressed minutes
 	before, after map[string]float64
+	vacuums       map[string]float64 // by autovacuum
 }
 
 // minute is what stands for a minute while growth is measured: for the pace of updates, autovacuum's naptime and the
@@ -53,6 +54,8 @@ func (b *bench) measureGrowth() (all []growth) {
 	for _, minutes := range []int{1, 3} {
 		all = append(all, b.updateAll(fmt.Sprint("growth", minutes), minutes))
 	}
+	run(b.admin, "ALTER SYSTEM RESET autovacuum_naptime")
+	run(b.admin, "SELECT pg_reload_conf()")
 	return all
 }
 
@@ -63,10 +66,15 @@ func (b *bench) updateAll(database string, minutes int) growth {
 	run(b.admin, fmt.Sprintf("ALTER DATABASE %s SET session_store.expiry_granularity = '%g s'", database, minute.Seconds()))
 	conn := connect(dsn(*admin, database))
 	load(conn, *churn)
-	sizes := func() map[string]float64 {
-		return map[string]float64{"session_store": size(conn, "session_store"), "node": size(conn, "node")}
+	of := func(figure func(name string) float64) map[string]float64 {
+		return map[string]float64{"session_store": figure("session_store"), "node": figure("node")}
 	}
-	before := sizes()
+	sizes := func(name string) float64 { return size(conn, name) }
+	vacuums := func(name string) float64 {
+		return number(conn, "SELECT autovacuum_count::float8 FROM pg_stat_user_tables WHERE relid = $1::text::regclass",
+			relations[name])
+	}
+	before := of(sizes)
 	kinds := map[string]string{"session_store": "set only", "node": "write"}
 	wanted := minute * time.Duration(minutes)
 	start := time.Now()
@@ -82,7 +90,9 @@ func (b *bench) updateAll(database string, minutes int) growth {
 	})
 	pass := time.Since(start).Seconds() / 50 / minute.Seconds()
 	progress("growth: each updated once in %.1f minutes", pass)
-	return growth{minutes, pass, before, sizes()}
+	grown := growth{minutes, pass, before, of(sizes), of(vacuums)}
+	run(b.admin, "DROP DATABASE "+database+" WITH (FORCE)")
+	return grown
 }
 
 // The pure-SQL rows again with pgbench, whose parameters can only be numbers: sessions with numeric ids.

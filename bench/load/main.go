@@ -96,6 +96,10 @@ func main() {
 	b := &bench{admin: connect(dsn(*admin, "bench")), systems: systems()}
 	run(b.admin, "CREATE EXTENSION pg_walinspect")
 
+	var grown []growth
+	if wanted.MatchString("growth") {
+		grown = b.measureGrowth() // first, for autovacuum has nothing else to do yet
+	}
 	progress("loading %d sessions", *sessions)
 	load(b.admin, *sessions)
 	sizes := map[string]float64{}
@@ -136,12 +140,8 @@ func main() {
 		}
 	}
 	var plain [][]float64
-	var grown []growth
 	if wanted.MatchString("pgbench") {
 		plain = b.pgbenchRows()
-	}
-	if wanted.MatchString("growth") {
-		grown = b.measureGrowth()
 	}
 	report(measured, sizes, grown, first, plain)
 }

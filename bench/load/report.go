@@ -169,12 +169,13 @@ func report(measured map[key][]measurement, sizes map[string]float64, grown []gr
 	if grown != nil {
 		say("\nBefore and after 50 updates of each of %d sessions, in time that runs %.0f times as fast:\n", *churn,
 			time.Minute.Seconds()/minute.Seconds())
-		say("| each updated | took minutes | session_store | | hand-written | |\n|---|---:|---:|---:|---:|---:|")
+		say("| each updated | took minutes | session_store | vacuums | | hand-written | vacuums | |")
+		say("|---|---:|---:|---:|---:|---:|---:|---:|")
 		for _, g := range grown {
 			cells := fmt.Sprintf("| %s | %.1f |", pace(g.minutes), g.pass)
 			for _, name := range []string{"session_store", "node"} {
 				before, after := g.before[name], g.after[name]
-				cells += fmt.Sprintf(" %.1f MB → %.1f MB | %.2f |", before/1e6, after/1e6, after/before)
+				cells += fmt.Sprintf(" %.1f MB → %.1f MB | %.0f | %.2f |", before/1e6, after/1e6, g.vacuums[name], after/before)
 			}
 			say("%s", cells)
 		}
