@@ -73,7 +73,7 @@ def new_id(call):
 def is_functional(history):
     """A version of an id stands for one content."""
     seen = {}
-    loads = [call for call in history if call.name in ("load", "fetch", "peek")]
+    loads = [call for call in history if call.name in ("load", "fetch", "peek") and call.version]
     return all(seen.setdefault((call.sid, call.version), call.value) == call.value for call in loads)
 
 
