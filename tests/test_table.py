@@ -86,11 +86,13 @@ def test_a_read_that_is_due_slides_in_a_partitioned_table(database):
     assert one(owner, "SELECT session_expiry FROM session") > before
 
 
+NOTE = """
+    CREATE TABLE seen (version bigint);
+    CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO public.seen VALUES (NEW.version); RETURN NEW; END $$"""
+TRIGGER = "CREATE TRIGGER note BEFORE INSERT OR UPDATE ON session FOR EACH ROW EXECUTE FUNCTION note()"
 WATCHED = {
-    "a trigger": """
-        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
-            BEGIN INSERT INTO public.seen VALUES (NEW.version); RETURN NEW; END $$;
-        CREATE TRIGGER note BEFORE INSERT OR UPDATE ON session FOR EACH ROW EXECUTE FUNCTION note()""",
+    "a trigger": TRIGGER,
     "a rule": "CREATE RULE note AS ON UPDATE TO session DO ALSO INSERT INTO public.seen VALUES (NEW.version)",
 }
 
@@ -100,7 +102,7 @@ def test_what_the_owner_attached_to_updates_sees_each_of_them(database, watched)
     owner, client = database.connect(), database.connect(APP)
     sid = one(client, """SELECT session_create('{"a": 0}')""")
     client.execute("SELECT session_set(%s, 'a', '1')", (sid,))
-    owner.execute("CREATE TABLE seen (version bigint)")
+    owner.execute(NOTE)
     owner.execute(watched)
     version = one(client, "SELECT session_set(%s, 'a', '2')", sid)
     assert one(owner, "SELECT max(version) FROM seen") == version
@@ -117,8 +119,8 @@ def test_what_the_owner_attached_to_updates_sees_each_of_them(database, watched)
 def test_a_trigger_sees_new_sessions(database):
     owner, client = database.connect(), database.connect(APP)
     client.execute("SELECT session_create(), session_start()")
-    owner.execute("CREATE TABLE seen (version bigint)")
-    owner.execute(WATCHED["a trigger"])
+    owner.execute(NOTE)
+    owner.execute(TRIGGER)
     for call in "session_create()", "(session_start()).sid", "session_create(sid => 's')":
         version = one(client, f"SELECT version FROM session_load((SELECT {call}))")
         assert one(owner, "SELECT max(version) FROM seen") == version
@@ -128,6 +130,17 @@ def test_a_trigger_sees_new_sessions(database):
 RULES = {
     "a check": (
         "ALTER TABLE session ADD CHECK (lifetime <= 7200)",
+        ["SELECT session_create(lifetime => '3 h')", "SELECT session_touch('s', '3 h')"],
+        errors.CheckViolation,
+    ),
+    "a check on the content": (
+        "ALTER TABLE session ADD CHECK (session_decode(session_data) ->> 'a' <> '3')",
+        ["SELECT session_create('{\"a\": 3}')", "SELECT session_set('s', 'a', '3')"],
+        errors.CheckViolation,
+    ),
+    "another check under the name of ours": (
+        """ALTER TABLE session DROP CONSTRAINT session_lifetime_check,
+           ADD CONSTRAINT session_lifetime_check CHECK (lifetime BETWEEN 0 AND 7200)""",
         ["SELECT session_create(lifetime => '3 h')", "SELECT session_touch('s', '3 h')"],
         errors.CheckViolation,
     ),
@@ -168,7 +181,7 @@ def test_rules_that_the_owner_added_are_kept(database, rule, calls, error):
             client.execute(call)
     assert owner.execute("SELECT session::text FROM session ORDER BY 1").fetchall() == before
     sid = one(client, "SELECT session_create(lifetime => '2 h', deadline => '2100-01-01')")
-    client.execute("SELECT session_set(%s, 'a', '2'), session_set('s', 'a', '3')", (sid,))
+    client.execute("SELECT session_set(%s, 'a', '2'), session_set('s', 'a', '4')", (sid,))
     assert one(client, "SELECT session_get(%s, 'a')", sid) == 2
 
 
