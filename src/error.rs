@@ -43,6 +43,8 @@ pub enum Error {
     Opaque,
     /// The stored bytes cannot be read.
     Damaged,
+    /// Memory for the session's content could not be had.
+    OutOfMemory,
     /// The transaction cannot write.
     ReadOnly,
     /// The extension's table is not where its functions are.
@@ -129,6 +131,11 @@ impl Error {
                 "the stored data of this session cannot be read".into(),
                 "It can still be replaced with session_release() or session_put(), or destroyed with session_destroy().".into(),
             ),
+            OutOfMemory => (
+                ERRCODE_OUT_OF_MEMORY,
+                "out of memory".into(),
+                "The server could not hold the session's data. Keep bulky data in a table of its own, with its key in the session.".into(),
+            ),
             ReadOnly => (
                 ERRCODE_READ_ONLY_SQL_TRANSACTION,
                 "cannot change sessions in a read-only transaction".into(),
@@ -176,13 +183,23 @@ impl From<codec::EncodeError> for Error {
                 Error::TooLarge { size: codec::MAX_SIZE + 1, limit: settings::max_size() }
             }
             codec::EncodeError::NotUtf8 | codec::EncodeError::Malformed => Error::MalformedJsonb,
+            codec::EncodeError::OutOfMemory => Error::OutOfMemory,
         }
     }
 }
 
-impl From<codec::Damaged> for Error {
-    fn from(_: codec::Damaged) -> Self {
-        Error::Damaged
+impl From<codec::DecodeError> for Error {
+    fn from(error: codec::DecodeError) -> Self {
+        match error {
+            codec::DecodeError::Damaged => Error::Damaged,
+            codec::DecodeError::OutOfMemory => Error::OutOfMemory,
+        }
+    }
+}
+
+impl From<codec::OutOfMemory> for Error {
+    fn from(_: codec::OutOfMemory) -> Self {
+        Error::OutOfMemory
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{manager, new_terms, required, session_id};
 use crate::codec::encode_opaque;
+use crate::error::Error;
 use crate::pg::Caller;
 use crate::store::Store;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
@@ -17,7 +18,7 @@ fn session_create_raw(
     deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
     caller: Caller,
 ) -> Result<String, ErrorReport> {
-    let data = encode_opaque(required(payload, "payload")?);
+    let data = encode_opaque(required(payload, "payload")?).map_err(Error::from)?;
     manager::create(&data, sid, lifetime, deadline, caller)
 }
 
@@ -32,7 +33,7 @@ fn session_release_raw(
     caller: Caller,
 ) -> Result<Option<i64>, ErrorReport> {
     let id = session_id(sid)?;
-    let data = encode_opaque(required(payload, "payload")?);
+    let data = encode_opaque(required(payload, "payload")?).map_err(Error::from)?;
     let terms = new_terms(lifetime, deadline)?;
     Ok(Store::open_for_writing(caller)?.release(id, &data, version, terms)?)
 }
@@ -47,7 +48,7 @@ fn session_put_raw(
     caller: Caller,
 ) -> Result<i64, ErrorReport> {
     let id = session_id(sid)?;
-    let data = encode_opaque(required(payload, "payload")?);
+    let data = encode_opaque(required(payload, "payload")?).map_err(Error::from)?;
     let terms = new_terms(lifetime, deadline)?;
     Ok(Store::open_for_writing(caller)?.put(id, &data, terms)?)
 }

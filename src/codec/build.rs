@@ -5,7 +5,9 @@
 //! alternates an object's keys and values where jsonb wants all keys first: members are written one
 //! after the other, and put in order when the object ends.
 
-use super::{Damaged, MAX_DEPTH, layout, number::Number};
+use super::DecodeError::{self, Damaged};
+use super::buffer::Buffer;
+use super::{MAX_DEPTH, layout, number::Number};
 
 /// Enough for nearly every session at once; larger ones grow.
 const RESERVED: usize = 1 << 16;
@@ -13,9 +15,9 @@ const RESERVED: usize = 1 << 16;
 /// The jsonb under construction. Offsets are relative to the root container, as jsonb's alignment
 /// is.
 pub(super) struct Builder<'de> {
-    out: Vec<u8>,
+    out: Buffer,
     /// The members of all objects that have begun and not ended, innermost last.
-    members: Vec<Member<'de>>,
+    members: Buffer<Member<'de>>,
     depth: usize,
     /// How many items all arrays together may still announce: each takes a byte of the input, so
     /// more is a lie, and memory is never reserved for a lie.
@@ -28,6 +30,7 @@ pub(super) struct Slot {
     start: usize,
 }
 
+#[derive(Clone, Copy)]
 struct Member<'de> {
     key: &'de [u8],
     kind: u32,
@@ -49,17 +52,17 @@ pub(super) struct Object {
 
 impl<'de> Builder<'de> {
     /// `input` is the length of the CBOR to come.
-    pub(super) fn new(input: usize) -> Self {
-        Builder {
-            out: Vec::with_capacity((4 * input).min(RESERVED)),
-            members: Vec::with_capacity(32),
+    pub(super) fn new(input: usize) -> Result<Self, DecodeError> {
+        Ok(Builder {
+            out: Buffer::with_capacity((4 * input).min(RESERVED))?,
+            members: Buffer::with_capacity(32)?,
             depth: 0,
             unclaimed: input,
-        }
+        })
     }
 
     pub(super) fn finish(self) -> Vec<u8> {
-        self.out
+        self.out.into_vec()
     }
 
     /// Null, true or false: their kind says it all.
@@ -67,30 +70,30 @@ impl<'de> Builder<'de> {
         Slot { kind, start: self.out.len() }
     }
 
-    pub(super) fn text(&mut self, text: &[u8]) -> Slot {
+    pub(super) fn text(&mut self, text: &[u8]) -> Result<Slot, DecodeError> {
         let start = self.out.len();
-        self.out.extend_from_slice(text);
-        Slot { kind: layout::STRING, start }
+        self.out.extend(text)?;
+        Ok(Slot { kind: layout::STRING, start })
     }
 
-    pub(super) fn number(&mut self, number: &Number) -> Result<Slot, Damaged> {
-        let start = self.align();
+    pub(super) fn number(&mut self, number: &Number) -> Result<Slot, DecodeError> {
+        let start = self.align()?;
         number.write_numeric(&mut self.out)?;
         Ok(Slot { kind: layout::NUMERIC, start })
     }
 
     /// Begins an array that says it has `claimed` items.
-    pub(super) fn begin_array(&mut self, claimed: usize) -> Result<Array, Damaged> {
+    pub(super) fn begin_array(&mut self, claimed: usize) -> Result<Array, DecodeError> {
         self.unclaimed = self.unclaimed.checked_sub(claimed).ok_or(Damaged)?;
         self.enter()?;
-        let start = self.align();
+        let start = self.align()?;
         self.begin_container(layout::ARRAY, claimed, claimed)?;
         Ok(Array { start, claimed, done: 0 })
     }
 
     /// An array of one that stands for the scalar in it.
-    pub(super) fn begin_scalar(&mut self) -> Result<Array, Damaged> {
-        let start = self.align();
+    pub(super) fn begin_scalar(&mut self) -> Result<Array, DecodeError> {
+        let start = self.align()?;
         self.begin_container(layout::ARRAY | layout::SCALAR, 1, 1)?;
         Ok(Array { start, claimed: 1, done: 0 })
     }
@@ -106,7 +109,7 @@ impl<'de> Builder<'de> {
         array: &mut Array,
         mark: usize,
         slot: &Slot,
-    ) -> Result<(), Damaged> {
+    ) -> Result<(), DecodeError> {
         let data = array.start + (1 + array.claimed) * layout::WORD;
         let end = self.out.len();
         self.entry(array.start, array.done, slot.kind, end - mark, end - data)?;
@@ -114,14 +117,14 @@ impl<'de> Builder<'de> {
         Ok(())
     }
 
-    pub(super) fn end_array(&mut self, array: &Array) -> Result<Slot, Damaged> {
+    pub(super) fn end_array(&mut self, array: &Array) -> Result<Slot, DecodeError> {
         self.depth -= 1;
         self.end_container(array.start)
     }
 
-    pub(super) fn begin_object(&mut self) -> Result<Object, Damaged> {
+    pub(super) fn begin_object(&mut self) -> Result<Object, DecodeError> {
         self.enter()?;
-        Ok(Object { start: self.align(), first_member: self.members.len(), is_sorted: true })
+        Ok(Object { start: self.align()?, first_member: self.members.len(), is_sorted: true })
     }
 
     pub(super) fn member(
@@ -129,38 +132,39 @@ impl<'de> Builder<'de> {
         object: &mut Object,
         key: &'de [u8],
         slot: &Slot,
-    ) -> Result<(), Damaged> {
+    ) -> Result<(), DecodeError> {
         if let Some(last) = self.members[object.first_member..].last() {
             object.is_sorted &= layout::key_order(last.key, key).is_lt();
         }
         let end = self.out.len();
         check_size(end - object.start)?;
-        self.members.push(Member { key, kind: slot.kind, start: slot.start, end });
+        self.members.push(Member { key, kind: slot.kind, start: slot.start, end })?;
         Ok(())
     }
 
-    pub(super) fn end_object(&mut self, object: &Object) -> Result<Slot, Damaged> {
+    pub(super) fn end_object(&mut self, object: &Object) -> Result<Slot, DecodeError> {
         self.depth -= 1;
-        if !object.is_sorted {
-            self.sort_members(object.first_member);
-        }
         let first = object.first_member;
+        if !object.is_sorted {
+            let kept = layout::sort_by_key(&mut self.members[first..], |member| member.key);
+            self.members.truncate(first + kept);
+        }
         let pairs = self.members.len() - first;
-        let start = self.align();
+        let start = self.align()?;
         self.begin_container(layout::OBJECT, pairs, 2 * pairs)?;
         let data = self.out.len();
         for index in 0..pairs {
             let key = self.members[first + index].key;
-            self.out.extend_from_slice(key);
+            self.out.extend(key)?;
             self.entry(start, index, layout::STRING, key.len(), self.out.len() - data)?;
         }
         for index in 0..pairs {
             let mark = self.out.len();
             let Member { kind, start: from, end: to, .. } = self.members[first + index];
             if layout::is_aligned(kind) {
-                self.align();
+                self.align()?;
             }
-            self.out.extend_from_within(from..to);
+            self.out.extend_from_within(from..to)?;
             let end = self.out.len();
             self.entry(start, pairs + index, kind, end - mark, end - data)?;
         }
@@ -171,40 +175,33 @@ impl<'de> Builder<'de> {
         self.end_container(object.start)
     }
 
-    /// Sorts the members of one object and keeps the last of equal keys, as jsonb's input does.
-    #[cold]
-    fn sort_members(&mut self, first: usize) {
-        let mut members = self.members.split_off(first);
-        members.sort_by(|a, b| layout::key_order(a.key, b.key));
-        members.dedup_by(|later, kept| {
-            let same = later.key == kept.key;
-            if same {
-                std::mem::swap(later, kept);
-            }
-            same
-        });
-        self.members.append(&mut members);
-    }
-
-    fn enter(&mut self) -> Result<(), Damaged> {
+    fn enter(&mut self) -> Result<(), DecodeError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH { Err(Damaged) } else { Ok(()) }
     }
 
-    fn align(&mut self) -> usize {
+    fn align(&mut self) -> Result<usize, DecodeError> {
         let start = layout::align(self.out.len());
-        self.out.resize(start, 0);
-        start
+        if start > self.out.len() {
+            self.out.extend(&[0; layout::WORD])?; // a constant length is copied at once
+            self.out.truncate(start);
+        }
+        Ok(start)
     }
 
-    fn begin_container(&mut self, kind: u32, count: usize, entries: usize) -> Result<(), Damaged> {
+    fn begin_container(
+        &mut self,
+        kind: u32,
+        count: usize,
+        entries: usize,
+    ) -> Result<(), DecodeError> {
         check_size((1 + entries) * layout::WORD)?;
-        self.out.extend_from_slice(&(kind | count as u32).to_ne_bytes());
-        self.out.resize(self.out.len() + entries * layout::WORD, 0);
+        self.out.extend(&(kind | count as u32).to_ne_bytes())?;
+        self.out.fill(entries * layout::WORD, 0)?;
         Ok(())
     }
 
-    fn end_container(&mut self, start: usize) -> Result<Slot, Damaged> {
+    fn end_container(&mut self, start: usize) -> Result<Slot, DecodeError> {
         check_size(self.out.len() - start)?;
         Ok(Slot { kind: layout::CONTAINER, start })
     }
@@ -218,7 +215,7 @@ impl<'de> Builder<'de> {
         kind: u32,
         length: usize,
         offset: usize,
-    ) -> Result<(), Damaged> {
+    ) -> Result<(), DecodeError> {
         check_size(offset)?;
         let entry = if index.is_multiple_of(layout::OFFSET_STRIDE) {
             kind | layout::HAS_OFFSET | offset as u32
@@ -231,6 +228,6 @@ impl<'de> Builder<'de> {
     }
 }
 
-fn check_size(size: usize) -> Result<(), Damaged> {
+fn check_size(size: usize) -> Result<(), DecodeError> {
     if size > layout::LENGTH as usize { Err(Damaged) } else { Ok(()) }
 }

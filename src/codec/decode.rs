@@ -4,13 +4,14 @@
 //! decoder does: `serde_cbor` writes what is stored, and this reads back just that. Whatever is
 //! never written (floats, byte strings, other tags, indefinite lengths) is [`Damaged`].
 
+use super::DecodeError::{self, Damaged};
 use super::build::{Builder, Slot};
 use super::head::{self, Reader};
-use super::{Damaged, layout};
+use super::layout;
 
 /// One encoded value as a whole jsonb, without the varlena header.
-pub(super) fn to_jsonb(cbor: &[u8]) -> Result<Vec<u8>, Damaged> {
-    let mut decoder = Decoder { source: Reader::new(cbor), builder: Builder::new(cbor.len()) };
+pub(super) fn to_jsonb(cbor: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let mut decoder = Decoder { source: Reader::new(cbor), builder: Builder::new(cbor.len())? };
     if matches!(head::major(cbor), Some(head::ARRAY | head::MAP)) {
         decoder.value()?;
     } else {
@@ -30,7 +31,7 @@ struct Decoder<'a> {
 
 impl Decoder<'_> {
     /// Recurses as deep as the builder lets containers nest.
-    fn value(&mut self) -> Result<Slot, Damaged> {
+    fn value(&mut self) -> Result<Slot, DecodeError> {
         let (major, argument) = match self.source.simple() {
             Some(simple) => return self.simple(simple),
             None => self.source.head()?,
@@ -38,7 +39,7 @@ impl Decoder<'_> {
         match major {
             head::TEXT => {
                 let text = self.source.text(argument)?;
-                Ok(self.builder.text(text))
+                self.builder.text(text)
             }
             head::ARRAY => self.array(argument),
             head::MAP => self.object(argument),
@@ -49,7 +50,7 @@ impl Decoder<'_> {
         }
     }
 
-    fn simple(&self, simple: u8) -> Result<Slot, Damaged> {
+    fn simple(&self, simple: u8) -> Result<Slot, DecodeError> {
         match simple {
             head::FALSE => Ok(self.builder.bare(layout::FALSE)),
             head::TRUE => Ok(self.builder.bare(layout::TRUE)),
@@ -58,7 +59,7 @@ impl Decoder<'_> {
         }
     }
 
-    fn array(&mut self, count: u64) -> Result<Slot, Damaged> {
+    fn array(&mut self, count: u64) -> Result<Slot, DecodeError> {
         let mut array = self.builder.begin_array(usize::try_from(count).map_err(|_| Damaged)?)?;
         for _ in 0..count {
             let mark = self.builder.mark();
@@ -68,7 +69,7 @@ impl Decoder<'_> {
         self.builder.end_array(&array)
     }
 
-    fn object(&mut self, count: u64) -> Result<Slot, Damaged> {
+    fn object(&mut self, count: u64) -> Result<Slot, DecodeError> {
         let mut object = self.builder.begin_object()?;
         for _ in 0..count {
             let key = self.source.key()?;

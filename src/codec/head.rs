@@ -1,6 +1,7 @@
 //! The head of a CBOR data item (RFC 8949 §3), major type and argument, and reading item by item.
 
-use super::Damaged;
+use super::DecodeError::{self, Damaged};
+use super::buffer::{Buffer, OutOfMemory};
 
 /// Major types, RFC 8949 §3.1.
 pub(super) const UNSIGNED: u8 = 0;
@@ -60,7 +61,7 @@ impl<'a> Reader<'a> {
 
     /// The next head; its argument's bytes are read, its content is not.
     #[inline]
-    pub(super) fn head(&mut self) -> Result<(u8, u64), Damaged> {
+    pub(super) fn head(&mut self) -> Result<(u8, u64), DecodeError> {
         let (major, argument, rest) = read(self.rest).ok_or(Damaged)?;
         self.rest = rest;
         Ok((major, argument))
@@ -78,7 +79,7 @@ impl<'a> Reader<'a> {
 
     /// The next bytes.
     #[inline]
-    pub(super) fn take(&mut self, length: u64) -> Result<&'a [u8], Damaged> {
+    pub(super) fn take(&mut self, length: u64) -> Result<&'a [u8], DecodeError> {
         let length = usize::try_from(length).map_err(|_| Damaged)?;
         let (taken, rest) = self.rest.split_at_checked(length).ok_or(Damaged)?;
         self.rest = rest;
@@ -87,7 +88,7 @@ impl<'a> Reader<'a> {
 
     /// The next bytes as text, which in PostgreSQL's JSON never holds a NUL.
     #[inline]
-    pub(super) fn text(&mut self, length: u64) -> Result<&'a [u8], Damaged> {
+    pub(super) fn text(&mut self, length: u64) -> Result<&'a [u8], DecodeError> {
         let text = self.take(length)?;
         let is_plain = text.iter().all(|byte| (1..0x80).contains(byte));
         if is_plain || is_text(text) { Ok(text) } else { Err(Damaged) }
@@ -95,7 +96,7 @@ impl<'a> Reader<'a> {
 
     /// The next item, which has to be a key: text.
     #[inline]
-    pub(super) fn key(&mut self) -> Result<&'a [u8], Damaged> {
+    pub(super) fn key(&mut self) -> Result<&'a [u8], DecodeError> {
         match self.head()? {
             (TEXT, length) => self.text(length),
             _ => Err(Damaged),
@@ -103,7 +104,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Steps over the next item with all that is in it.
-    pub(super) fn skip(&mut self) -> Result<(), Damaged> {
+    pub(super) fn skip(&mut self) -> Result<(), DecodeError> {
         let mut pending: u64 = 1;
         while pending > 0 {
             let (major, argument) = self.head()?;
@@ -120,7 +121,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Insists that nothing is left.
-    pub(super) fn end(&self) -> Result<(), Damaged> {
+    pub(super) fn end(&self) -> Result<(), DecodeError> {
         if self.rest.is_empty() { Ok(()) } else { Err(Damaged) }
     }
 }
@@ -131,7 +132,7 @@ pub(super) fn is_text(bytes: &[u8]) -> bool {
 }
 
 /// Appends a head in its shortest form, as RFC 8949 §4.1 prefers.
-pub(super) fn write(out: &mut Vec<u8>, major: u8, argument: u64) {
+pub(super) fn write(out: &mut Buffer, major: u8, argument: u64) -> Result<(), OutOfMemory> {
     let bytes = argument.to_be_bytes();
     let (low, width) = match argument {
         0..=23 => (bytes[7], 0),
@@ -140,8 +141,8 @@ pub(super) fn write(out: &mut Vec<u8>, major: u8, argument: u64) {
         0x1_0000..=0xffff_ffff => (26, 4),
         _ => (27, 8),
     };
-    out.push((major << 5) | low);
-    out.extend_from_slice(&bytes[8 - width..]);
+    out.push((major << 5) | low)?;
+    out.extend(&bytes[8 - width..])
 }
 
 #[cfg(test)]
@@ -162,8 +163,8 @@ mod tests {
             (1 << 32, 9),
             (u64::MAX, 9),
         ] {
-            let mut out = Vec::new();
-            write(&mut out, MAP, argument);
+            let mut out = Buffer::with_capacity(0).unwrap();
+            write(&mut out, MAP, argument).unwrap();
             assert_eq!(out.len(), length, "{argument}");
             assert_eq!(read(&out), Some((MAP, argument, &[][..])));
             assert_eq!(read(&out[..length - 1]), None);

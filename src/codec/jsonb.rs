@@ -107,8 +107,8 @@ impl Serialize for Value<'_> {
                 Err(error) => Err(self.fail(error)),
             },
             layout::NUMERIC => match Number::from_numeric(self.bytes) {
-                Some(number) => number.serialize(serializer),
-                None => Err(self.fail(EncodeError::Malformed)),
+                Ok(number) => number.serialize(serializer),
+                Err(error) => Err(self.fail(error)),
             },
             layout::FALSE => serializer.serialize_bool(false),
             layout::TRUE => serializer.serialize_bool(true),

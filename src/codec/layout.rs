@@ -51,3 +51,22 @@ pub(super) fn align(offset: usize) -> usize {
 pub(super) fn key_order(a: &[u8], b: &[u8]) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
+
+/// Sorts by keys and keeps the last of equal ones, as jsonb's input does; how many are kept, at the
+/// front. The keys must lie in one input, where they come in the order of `items`.
+#[cold]
+pub(super) fn sort_by_key<'k, T: Copy>(items: &mut [T], key: impl Fn(&T) -> &'k [u8]) -> usize {
+    // A stable sort would take memory; of equal keys the later one has the higher address.
+    items.sort_unstable_by(|a, b| {
+        let (a, b) = (key(a), key(b));
+        key_order(a, b).then_with(|| a.as_ptr().cmp(&b.as_ptr()))
+    });
+    let mut last = 0;
+    for next in 1..items.len() {
+        if key(&items[next]) != key(&items[last]) {
+            last += 1;
+        }
+        items[last] = items[next];
+    }
+    items.len().min(last + 1)
+}

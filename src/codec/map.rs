@@ -1,7 +1,10 @@
 //! Key-wise work on a stored map. Values are skipped and copied as raw bytes, never decoded.
 
+use super::DecodeError;
+use super::buffer::{Buffer, OutOfMemory};
 use super::head::{self, Reader};
-use super::{Damaged, decode, layout::key_order, text};
+use super::layout::{key_order, sort_by_key};
+use super::{decode, text};
 
 /// A stored key-wise session: a CBOR map.
 ///
@@ -22,8 +25,8 @@ impl RawValue<'_> {
     /// The value as a whole jsonb, without the varlena header.
     ///
     /// # Errors
-    /// [`Damaged`] when the bytes are no JSON value.
-    pub fn to_jsonb(self) -> Result<Vec<u8>, Damaged> {
+    /// [`DecodeError::Damaged`] when the bytes are no JSON value; [`DecodeError::OutOfMemory`].
+    pub fn to_jsonb(self) -> Result<Vec<u8>, DecodeError> {
         decode::to_jsonb(self.0)
     }
 }
@@ -54,8 +57,9 @@ impl<'a> Map<'a> {
     /// The document as jsonb, without the varlena header.
     ///
     /// # Errors
-    /// [`Damaged`] when anything in it is not as [`super::encode_document`] writes it.
-    pub fn to_jsonb(self) -> Result<Vec<u8>, Damaged> {
+    /// [`DecodeError::Damaged`] when anything in it is not as [`super::encode_document`] writes it;
+    /// [`DecodeError::OutOfMemory`].
+    pub fn to_jsonb(self) -> Result<Vec<u8>, DecodeError> {
         decode::to_jsonb(self.stored)
     }
 
@@ -64,7 +68,7 @@ impl<'a> Map<'a> {
     ///
     /// # Errors
     /// As [`Map::to_jsonb`].
-    pub fn to_text(self) -> Result<Vec<u8>, Damaged> {
+    pub fn to_text(self) -> Result<Vec<u8>, DecodeError> {
         text::to_text(self.stored)
     }
 
@@ -72,13 +76,14 @@ impl<'a> Map<'a> {
     /// key may come twice in a foreign one, and then the last counts, as for jsonb.
     ///
     /// # Errors
-    /// [`Damaged`] when the keys and values cannot be told apart.
-    pub fn get(&self, key: &str) -> Result<Option<RawValue<'a>>, Damaged> {
+    /// [`DecodeError::Damaged`] when the keys and values cannot be told apart.
+    pub fn get(&self, key: &str) -> Result<Option<RawValue<'a>>, DecodeError> {
         let mut found = None;
         self.walk(|entry| {
             if entry.key == key.as_bytes() {
                 found = Some(RawValue(entry.value));
             }
+            Ok(())
         })?;
         Ok(found)
     }
@@ -86,58 +91,58 @@ impl<'a> Map<'a> {
     /// The bytes of the map with `key` set to a value from [`super::encode_value`].
     ///
     /// # Errors
-    /// As [`Map::get`].
-    pub fn set(&self, key: &str, value: &[u8]) -> Result<Vec<u8>, Damaged> {
-        let mut pair = Vec::with_capacity(key.len() + 9 + value.len());
-        head::write(&mut pair, head::TEXT, key.len() as u64);
-        pair.extend_from_slice(key.as_bytes());
-        pair.extend_from_slice(value);
+    /// As [`Map::get`], and [`DecodeError::OutOfMemory`].
+    pub fn set(&self, key: &str, value: &[u8]) -> Result<Vec<u8>, DecodeError> {
+        let mut pair = Buffer::with_capacity(key.len() + 9 + value.len())?;
+        head::write(&mut pair, head::TEXT, key.len() as u64)?;
+        pair.extend(key.as_bytes())?;
+        pair.extend(value)?;
         let entry = Entry { key: key.as_bytes(), pair: &pair, value };
-        Ok(join(&self.entries()?, &[entry]))
+        Ok(join(&self.entries()?, &[entry])?)
     }
 
     /// The bytes of the map without the keys in `remove`, and then with all of `patch`: a key in
     /// both is set.
     ///
     /// # Errors
-    /// As [`Map::get`], for both maps.
-    pub fn merge(&self, patch: &Map<'_>, remove: &[&str]) -> Result<Vec<u8>, Damaged> {
+    /// As [`Map::set`], for both maps.
+    pub fn merge(&self, patch: &Map<'_>, remove: &[&str]) -> Result<Vec<u8>, DecodeError> {
         let mut entries = self.entries()?;
-        let mut remove: Vec<_> = remove.iter().map(|key| key.as_bytes()).collect();
-        remove.sort_unstable();
-        entries.retain(|entry| remove.binary_search(&entry.key).is_err());
-        Ok(join(&entries, &patch.entries()?))
+        let mut removed = Buffer::with_capacity(remove.len())?;
+        for key in remove {
+            removed.push(key.as_bytes())?;
+        }
+        removed.sort_unstable();
+        entries.retain(|entry| removed.binary_search(&entry.key).is_err());
+        Ok(join(&entries, &patch.entries()?)?)
     }
 
     /// The bytes of the map without `key`, `None` when it was not there.
     ///
     /// # Errors
-    /// As [`Map::get`].
-    pub fn remove(&self, key: &str) -> Result<Option<Vec<u8>>, Damaged> {
+    /// As [`Map::set`].
+    pub fn remove(&self, key: &str) -> Result<Option<Vec<u8>>, DecodeError> {
         let mut entries = self.entries()?;
         let before = entries.len();
         entries.retain(|entry| entry.key != key.as_bytes());
-        Ok((entries.len() < before).then(|| join(&entries, &[])))
+        Ok((entries.len() < before).then(|| join(&entries, &[])).transpose()?)
     }
 
     /// The entries in jsonb's key order, each key once: of equal keys the last one counts.
-    fn entries(&self) -> Result<Vec<Entry<'a>>, Damaged> {
-        let mut entries = Vec::with_capacity(self.count.min(64) as usize);
+    fn entries(&self) -> Result<Buffer<Entry<'a>>, DecodeError> {
+        let mut entries = Buffer::with_capacity(self.count.min(64) as usize)?;
         self.walk(|entry| entries.push(entry))?;
         if !entries.is_sorted_by(|a, b| key_order(a.key, b.key).is_lt()) {
-            entries.sort_by(|a, b| key_order(a.key, b.key));
-            entries.dedup_by(|later, kept| {
-                let same = later.key == kept.key;
-                if same {
-                    *kept = *later;
-                }
-                same
-            });
+            let kept = sort_by_key(&mut entries, |entry| entry.key);
+            entries.truncate(kept);
         }
         Ok(entries)
     }
 
-    fn walk(&self, mut visit: impl FnMut(Entry<'a>)) -> Result<(), Damaged> {
+    fn walk(
+        &self,
+        mut visit: impl FnMut(Entry<'a>) -> Result<(), OutOfMemory>,
+    ) -> Result<(), DecodeError> {
         let mut source = Reader::new(self.body);
         for _ in 0..self.count {
             let start = source.position();
@@ -145,7 +150,7 @@ impl<'a> Map<'a> {
             let middle = source.position();
             source.skip()?;
             let end = source.position();
-            visit(Entry { key, pair: &self.body[start..end], value: &self.body[middle..end] });
+            visit(Entry { key, pair: &self.body[start..end], value: &self.body[middle..end] })?;
         }
         source.end()
     }
@@ -153,10 +158,10 @@ impl<'a> Map<'a> {
 
 /// Merges two runs of entries, both sorted, into the bytes of one map; of equal keys that of
 /// `patch` counts.
-fn join(base: &[Entry<'_>], patch: &[Entry<'_>]) -> Vec<u8> {
+fn join(base: &[Entry<'_>], patch: &[Entry<'_>]) -> Result<Vec<u8>, OutOfMemory> {
     let mut count = 0;
     let mut pairs =
-        Vec::with_capacity(base.iter().chain(patch).map(|entry| entry.pair.len()).sum());
+        Buffer::with_capacity(base.iter().chain(patch).map(|entry| entry.pair.len()).sum())?;
     let (mut base, mut patch) = (base.iter().peekable(), patch.iter().peekable());
     loop {
         let next = match (base.peek(), patch.peek()) {
@@ -172,23 +177,24 @@ fn join(base: &[Entry<'_>], patch: &[Entry<'_>]) -> Vec<u8> {
             (None, _) => patch.next(),
         };
         let Some(entry) = next else { break };
-        pairs.extend_from_slice(entry.pair);
+        pairs.extend(entry.pair)?;
         count += 1;
     }
-    let mut out = Vec::with_capacity(pairs.len() + 9);
-    head::write(&mut out, head::MAP, count);
-    out.append(&mut pairs);
-    out
+    let mut out = Buffer::with_capacity(pairs.len() + 9)?;
+    head::write(&mut out, head::MAP, count)?;
+    out.extend(&pairs)?;
+    Ok(out.into_vec())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Content;
+    use super::DecodeError::Damaged;
     use super::*;
 
     impl<'a> Map<'a> {
         /// The keys in jsonb's order.
-        pub(in super::super) fn keys(&self) -> Result<Vec<&'a str>, Damaged> {
+        pub(in super::super) fn keys(&self) -> Result<Vec<&'a str>, DecodeError> {
             let text = |entry: &Entry<'a>| std::str::from_utf8(entry.key).unwrap();
             Ok(self.entries()?.iter().map(text).collect())
         }

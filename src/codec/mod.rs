@@ -7,9 +7,10 @@
 //! fraction, whose exponent keeps the trailing zeros (1.50 is `4([-2, 150])`).
 //!
 //! There is no tree in between: jsonb is read straight into `serde_cbor`'s serializer, and CBOR
-//! straight into jsonb's layout. Nothing here needs a server, and no bytes whatever make it panic or reserve
-//! memory that the input does not justify.
+//! straight into jsonb's layout. Nothing here needs a server, and no bytes whatever make it panic or
+//! reserve memory that the input does not justify. Memory that cannot be had is an error.
 
+mod buffer;
 mod build;
 mod decode;
 mod head;
@@ -22,8 +23,10 @@ mod numeric;
 mod tests;
 mod text;
 
+pub use buffer::OutOfMemory;
 pub use map::Map;
 
+use buffer::Buffer;
 use serde::ser::Serialize;
 use serde_cbor::ser::IoWrite;
 use std::cell::Cell;
@@ -39,18 +42,20 @@ pub const MAX_DEPTH: usize = 120;
 /// The most bytes that are ever stored of a session, whatever the settings allow.
 pub const MAX_SIZE: usize = 16 * 1024 * 1024;
 
-/// The stored bytes are not what this codec writes, or the document is too large for a jsonb (256
-/// MB).
+/// Why stored bytes cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Damaged;
-
-impl fmt::Display for Damaged {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a stored session")
-    }
+pub enum DecodeError {
+    /// They are not what this codec writes, or the document is too large for a jsonb (256 MB).
+    Damaged,
+    /// There is no memory for what comes of them.
+    OutOfMemory,
 }
 
-impl std::error::Error for Damaged {}
+impl From<OutOfMemory> for DecodeError {
+    fn from(_: OutOfMemory) -> Self {
+        Self::OutOfMemory
+    }
+}
 
 /// Why a jsonb cannot be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +70,14 @@ pub enum EncodeError {
     NotUtf8,
     /// Not a jsonb as PostgreSQL writes it.
     Malformed,
+    /// There is no memory for what is to be stored.
+    OutOfMemory,
+}
+
+impl From<OutOfMemory> for EncodeError {
+    fn from(_: OutOfMemory) -> Self {
+        Self::OutOfMemory
+    }
 }
 
 impl fmt::Display for EncodeError {
@@ -75,6 +88,7 @@ impl fmt::Display for EncodeError {
             Self::TooLarge => "too large",
             Self::NotUtf8 => "text is not UTF-8",
             Self::Malformed => "malformed jsonb",
+            Self::OutOfMemory => "out of memory",
         })
     }
 }
@@ -94,14 +108,14 @@ impl<'a> Content<'a> {
     /// Tells the two kinds apart by the first few bytes, in constant time.
     ///
     /// # Errors
-    /// [`Damaged`] when it is neither, or when the length of an opaque payload is wrong.
-    pub fn parse(stored: &'a [u8]) -> Result<Self, Damaged> {
+    /// [`DecodeError::Damaged`] when it is neither, or when the length of an opaque payload is wrong.
+    pub fn parse(stored: &'a [u8]) -> Result<Self, DecodeError> {
         match head::read(stored) {
             Some((head::MAP, count, body)) => Ok(Content::Map(Map::new(stored, count, body))),
             Some((head::BYTES, length, payload)) if length == payload.len() as u64 => {
                 Ok(Content::Opaque(payload))
             }
-            _ => Err(Damaged),
+            _ => Err(DecodeError::Damaged),
         }
     }
 }
@@ -109,8 +123,8 @@ impl<'a> Content<'a> {
 /// The bytes to store for a document. `jsonb` is its root container, without the varlena header.
 ///
 /// # Errors
-/// [`EncodeError::NotAnObject`], [`EncodeError::TooDeep`], [`EncodeError::TooLarge`] and, if
-/// PostgreSQL's bytes are not as expected, the others.
+/// [`EncodeError::NotAnObject`], [`EncodeError::TooDeep`], [`EncodeError::TooLarge`],
+/// [`EncodeError::OutOfMemory`] and, if PostgreSQL's bytes are not as expected, the others.
 pub fn encode_document(jsonb: &[u8]) -> Result<Vec<u8>, EncodeError> {
     let failure = Cell::new(None);
     let root = jsonb::Value::root(jsonb, 1, &failure)?;
@@ -132,11 +146,14 @@ pub fn encode_value(jsonb: &[u8]) -> Result<Vec<u8>, EncodeError> {
 }
 
 /// The bytes to store for a client's own serialization.
-pub fn encode_opaque(payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(payload.len() + 9);
-    head::write(&mut out, head::BYTES, payload.len() as u64);
-    out.extend_from_slice(payload);
-    out
+///
+/// # Errors
+/// [`OutOfMemory`]
+pub fn encode_opaque(payload: &[u8]) -> Result<Vec<u8>, OutOfMemory> {
+    let mut out = Buffer::with_capacity(payload.len() + 9)?;
+    head::write(&mut out, head::BYTES, payload.len() as u64)?;
+    out.extend(payload)?;
+    Ok(out.into_vec())
 }
 
 fn encode(
@@ -145,30 +162,44 @@ fn encode(
     failure: &Cell<Option<EncodeError>>,
 ) -> Result<Vec<u8>, EncodeError> {
     // CBOR is the shorter of the two but for a few odd cases.
-    let mut out = Vec::with_capacity(jsonb_length.min(MAX_SIZE));
+    let mut out = Buffer::with_capacity(jsonb_length.min(MAX_SIZE))?;
     let bounded = IoWrite::new(Bounded { out: &mut out, failure });
     match value.serialize(&mut serde_cbor::Serializer::new(bounded)) {
-        Ok(()) => Ok(out),
+        Ok(()) if out.len() > MAX_SIZE => Err(EncodeError::TooLarge),
+        Ok(()) => Ok(out.into_vec()),
         Err(_) => Err(failure.get().unwrap_or(EncodeError::Malformed)),
     }
 }
 
-/// Writes up to [`MAX_SIZE`] bytes. One of those odd cases is 1e131071: ten bytes of jsonb and 54
-/// kB of CBOR, so that a short document full of them would take all the memory there is.
+/// Takes no memory for more than [`MAX_SIZE`] bytes. One of those odd cases is 1e131071: ten bytes of
+/// jsonb and 54 kB of CBOR, so that a short document full of them would take all the memory there is.
 struct Bounded<'a> {
-    out: &'a mut Vec<u8>,
+    out: &'a mut Buffer,
     failure: &'a Cell<Option<EncodeError>>,
 }
 
+impl Bounded<'_> {
+    #[cold]
+    fn grow(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let grown = match self.out.len() + bytes.len() {
+            ..=MAX_SIZE => self.out.extend(bytes).map_err(EncodeError::from),
+            _ => Err(EncodeError::TooLarge),
+        };
+        grown.map_err(|error| {
+            self.failure.set(Some(error));
+            io::ErrorKind::Other.into()
+        })
+    }
+}
+
 impl io::Write for Bounded<'_> {
-    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() > MAX_SIZE - self.out.len() {
-            self.failure.set(Some(EncodeError::TooLarge));
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.out.extend_from_slice(bytes);
-        Ok(bytes.len())
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.out.extend_within_capacity(bytes) { Ok(()) } else { self.grow(bytes) }
     }
 
     fn flush(&mut self) -> io::Result<()> {

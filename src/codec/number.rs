@@ -1,13 +1,13 @@
 //! A number on its way between PostgreSQL's numeric and CBOR, and its CBOR form: integers, bignums
 //! and decimal fractions (RFC 8949 §3.4.3, §3.4.4). Nothing is ever a float.
 
-use super::Damaged;
+use super::DecodeError::{self, Damaged};
+use super::buffer::{Buffer, OutOfMemory, ensure};
 use super::head::{self, Reader};
 use super::numeric::MAX_SCALE;
 use num_bigint::BigUint;
 use serde::ser::{Serialize, Serializer};
 use serde_cbor::tags::Tagged;
-use std::fmt;
 
 /// Tags of RFC 8949 §3.4.
 const TAG_POSITIVE: u64 = 2;
@@ -41,7 +41,7 @@ impl Number {
     }
 
     /// The content of a bignum: `bytes` is n, and the value n for tag 2 or -1 - n for tag 3.
-    pub(super) fn bignum(negative: bool, bytes: &[u8]) -> Result<Self, Damaged> {
+    pub(super) fn bignum(negative: bool, bytes: &[u8]) -> Result<Self, DecodeError> {
         let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
         let bytes = &bytes[zeros..];
         if bytes.len() > MAX_MAGNITUDE_BYTES {
@@ -51,6 +51,7 @@ impl Number {
             let n = bytes.iter().fold(0, |sum, &byte| (sum << 8) | u128::from(byte));
             Magnitude::Small(n + u128::from(negative))
         } else {
+            ensure_for(bytes.len())?;
             Magnitude::Big(BigUint::from_bytes_be(bytes) + u32::from(negative))
         };
         Ok(Number { negative, magnitude, scale: 0 })
@@ -60,11 +61,43 @@ impl Number {
     pub(super) fn with_scale(self, scale: u16) -> Self {
         Number { scale, ..self }
     }
+
+    /// Appends the digits as PostgreSQL prints a numeric: all that there are after the point.
+    pub(super) fn print(&self, out: &mut Buffer) -> Result<(), OutOfMemory> {
+        let mut small = itoa::Buffer::new();
+        let big;
+        let digits = match &self.magnitude {
+            Magnitude::Small(digits) => small.format(*digits).as_bytes(),
+            Magnitude::Big(digits) => {
+                ensure_for(digits.bits() as usize / 8)?;
+                big = digits.to_str_radix(10);
+                big.as_bytes()
+            }
+        };
+        let scale = usize::from(self.scale);
+        let (before, after) = digits.split_at(digits.len().saturating_sub(scale));
+        if self.negative {
+            out.push(b'-')?;
+        }
+        out.extend(if before.is_empty() { b"0" } else { before })?;
+        if scale > 0 {
+            out.push(b'.')?;
+            out.fill(scale - after.len(), b'0')?;
+            out.extend(after)?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes sure of the memory that `num_bigint` takes for one conversion of a number of so many bytes:
+/// up to 15 times as much, in pieces, and 2 MB for the largest number.
+pub(super) fn ensure_for(bytes: usize) -> Result<(), OutOfMemory> {
+    ensure(32 * bytes)
 }
 
 impl Reader<'_> {
     /// The number whose head was read: an integer, or a tag before a bignum or a decimal fraction.
-    pub(super) fn number(&mut self, major: u8, argument: u64) -> Result<Number, Damaged> {
+    pub(super) fn number(&mut self, major: u8, argument: u64) -> Result<Number, DecodeError> {
         match (major, argument) {
             (head::UNSIGNED, _) => Ok(Number::unsigned(argument)),
             (head::NEGATIVE, _) => Ok(Number::signed(-1 - i128::from(argument))),
@@ -76,7 +109,7 @@ impl Reader<'_> {
 
     /// What follows tag 4: an array of exponent and mantissa (RFC 8949 §3.4.4). Only digits after
     /// the point make a decimal fraction here, so the exponent is negative.
-    fn decimal(&mut self) -> Result<Number, Damaged> {
+    fn decimal(&mut self) -> Result<Number, DecodeError> {
         let ((head::ARRAY, 2), (head::NEGATIVE, exponent)) = (self.head()?, self.head()?) else {
             return Err(Damaged);
         };
@@ -92,7 +125,7 @@ impl Reader<'_> {
     }
 
     /// What follows a tag that should be 2 or 3: a byte string (RFC 8949 §3.4.3).
-    fn bignum(&mut self, tag: u64) -> Result<Number, Damaged> {
+    fn bignum(&mut self, tag: u64) -> Result<Number, DecodeError> {
         let negative = match tag {
             TAG_POSITIVE => false,
             TAG_NEGATIVE => true,
@@ -105,31 +138,10 @@ impl Reader<'_> {
     }
 }
 
-/// The digits as PostgreSQL prints a numeric: all that there are after the point.
-impl fmt::Display for Number {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.negative {
-            f.write_str("-")?;
-        }
-        let scale = usize::from(self.scale);
-        if scale == 0 {
-            return match &self.magnitude {
-                Magnitude::Small(digits) => digits.fmt(f),
-                Magnitude::Big(digits) => digits.fmt(f),
-            };
-        }
-        let digits = match &self.magnitude {
-            Magnitude::Small(digits) => format!("{digits:0>width$}", width = scale + 1),
-            Magnitude::Big(digits) => format!("{:0>width$}", digits.to_string(), width = scale + 1),
-        };
-        let (before, after) = digits.split_at(digits.len() - scale);
-        write!(f, "{before}.{after}")
-    }
-}
-
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mantissa = Mantissa { negative: self.negative, magnitude: &self.magnitude };
+        // Before anything is written: that may take the memory that the conversion was promised.
+        let mantissa = Mantissa::of(self);
         if self.scale == 0 {
             return mantissa.serialize(serializer);
         }
@@ -138,26 +150,38 @@ impl Serialize for Number {
     }
 }
 
-struct Mantissa<'a> {
-    negative: bool,
-    magnitude: &'a Magnitude,
+/// A mantissa as CBOR has it: a negative number as n for -1 - n, in bignums too.
+enum Mantissa {
+    Unsigned(u64),
+    Negative(u64),
+    Bignum(u64, Vec<u8>),
 }
 
-impl Serialize for Mantissa<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // CBOR writes a negative number as n for -1 - n, in bignums too.
-        let below = u32::from(self.negative);
-        let bytes = match self.magnitude {
+impl Mantissa {
+    fn of(number: &Number) -> Self {
+        let below = u32::from(number.negative);
+        let tag = if number.negative { TAG_NEGATIVE } else { TAG_POSITIVE };
+        match &number.magnitude {
             Magnitude::Small(small) => match u64::try_from(small - u128::from(below)) {
-                Ok(n) if self.negative => return serializer.serialize_i128(-1 - i128::from(n)),
-                Ok(n) => return serializer.serialize_u64(n),
-                Err(_) => (small - u128::from(below)).to_be_bytes().to_vec(),
+                Ok(n) if number.negative => Mantissa::Negative(n),
+                Ok(n) => Mantissa::Unsigned(n),
+                Err(_) => Mantissa::Bignum(tag, (small - u128::from(below)).to_be_bytes().to_vec()),
             },
-            Magnitude::Big(big) => (big - below).to_bytes_be(),
-        };
-        let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
-        let tag = if self.negative { TAG_NEGATIVE } else { TAG_POSITIVE };
-        Tagged::new(Some(tag), Bytes(&bytes[zeros..])).serialize(serializer)
+            Magnitude::Big(big) => Mantissa::Bignum(tag, (big - below).to_bytes_be()),
+        }
+    }
+}
+
+impl Serialize for Mantissa {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Mantissa::Unsigned(n) => serializer.serialize_u64(*n),
+            Mantissa::Negative(n) => serializer.serialize_i128(-1 - i128::from(*n)),
+            Mantissa::Bignum(tag, bytes) => {
+                let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+                Tagged::new(Some(*tag), Bytes(&bytes[zeros..])).serialize(serializer)
+            }
+        }
     }
 }
 

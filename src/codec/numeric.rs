@@ -4,8 +4,10 @@
 //! `scale` the number of decimal digits to show after the point; zeros at both ends are not stored.
 //! Small weights and scales fit a 2-byte header, all others take 4 bytes.
 
-use super::Damaged;
-use super::number::{Magnitude, Number};
+use super::DecodeError::{self, Damaged};
+use super::EncodeError::{self, Malformed};
+use super::buffer::Buffer;
+use super::number::{Magnitude, Number, ensure_for};
 use num_bigint::BigUint;
 
 /// The most digits after the point, `NUMERIC_DSCALE_MAX`.
@@ -24,18 +26,18 @@ const LONG_NEGATIVE: u16 = 0x4000;
 const GROUP: u16 = 4;
 
 impl Number {
-    /// Reads a numeric with its varlena header. `None` for NaN and the infinities, which jsonb does
-    /// not hold, and for bytes that PostgreSQL would not have written.
-    pub(super) fn from_numeric(bytes: &[u8]) -> Option<Self> {
-        let (varlena, rest) = bytes.split_first_chunk::<VARLENA_HEADER>()?;
+    /// Reads a numeric with its varlena header. [`Malformed`] are NaN and the infinities, which jsonb
+    /// does not hold, and bytes that PostgreSQL would not have written.
+    pub(super) fn from_numeric(bytes: &[u8]) -> Result<Self, EncodeError> {
+        let (varlena, rest) = bytes.split_first_chunk::<VARLENA_HEADER>().ok_or(Malformed)?;
         if *varlena != varlena_header(bytes.len()) {
-            return None;
+            return Err(Malformed);
         }
         let (words, _) = rest.as_chunks::<2>();
-        let (&header, mut digits) = words.split_first()?;
+        let (&header, mut digits) = words.split_first().ok_or(Malformed)?;
         let header = u16::from_ne_bytes(header);
         let (negative, scale, weight) = match header & SPECIAL {
-            SPECIAL => return None,
+            SPECIAL => return Err(Malformed),
             SHORT => {
                 let weight = (header & SHORT_WEIGHT) as i32;
                 let below_one = header & SHORT_WEIGHT_SIGN != 0;
@@ -46,7 +48,7 @@ impl Number {
                 )
             }
             sign => {
-                let (&weight, rest) = digits.split_first()?;
+                let (&weight, rest) = digits.split_first().ok_or(Malformed)?;
                 digits = rest;
                 let weight = i16::from_ne_bytes(weight).into();
                 (sign == LONG_NEGATIVE, header & MAX_SCALE, weight)
@@ -54,7 +56,7 @@ impl Number {
         };
         // PostgreSQL stores no zeros at either end, so that only zero itself has no digits.
         if matches!(digits, [[0, 0], ..] | [.., [0, 0]]) {
-            return None;
+            return Err(Malformed);
         }
         // The digits as one integer are off the mantissa by this power of ten.
         let after_point = digits.len() as i32 - 1 - weight;
@@ -62,18 +64,23 @@ impl Number {
         let magnitude = match digits {
             // A last digit that is not zero and yet behind the scale: PostgreSQL never hides
             // digits.
-            _ if shift <= -i32::from(GROUP) => return None,
+            _ if shift <= -i32::from(GROUP) => return Err(Malformed),
             [] => Magnitude::Small(0),
-            _ => small_from_digits(digits, shift)
-                .map(Magnitude::Small)
-                .or_else(|| big_from_digits(digits, shift).map(Magnitude::Big))?,
+            _ => match small_from_digits(digits, shift) {
+                Some(small) => Magnitude::Small(small),
+                None => {
+                    // A digit of base 10000 is less than two bytes, two of base 10 less than one.
+                    ensure_for(2 * digits.len() + shift.unsigned_abs() as usize / 2)?;
+                    Magnitude::Big(big_from_digits(digits, shift).ok_or(Malformed)?)
+                }
+            },
         };
-        Some(Number { negative: negative && !digits.is_empty(), magnitude, scale })
+        Ok(Number { negative: negative && !digits.is_empty(), magnitude, scale })
     }
 
     /// Appends the numeric, varlena header included, exactly as `make_result` in `numeric.c` packs
     /// it. Fails when the number is beyond what numeric can hold.
-    pub(super) fn write_numeric(&self, out: &mut Vec<u8>) -> Result<(), Damaged> {
+    pub(super) fn write_numeric(&self, out: &mut Buffer) -> Result<(), DecodeError> {
         // Base-10000 digits are aligned at the point.
         let padding = POWERS_OF_TEN[usize::from((GROUP - self.scale % GROUP) % GROUP)];
         match &self.magnitude {
@@ -85,12 +92,15 @@ impl Number {
             Magnitude::Small(small) => {
                 self.write_groups(&big_to_groups(&(BigUint::from(*small) * padding)), out)
             }
-            Magnitude::Big(big) => self.write_groups(&big_to_groups(&(big * padding)), out),
+            Magnitude::Big(big) => {
+                ensure_for(big.bits() as usize / 8)?;
+                self.write_groups(&big_to_groups(&(big * padding)), out)
+            }
         }
     }
 
     /// `groups` are the base-10000 digits, most significant first, without leading zeros.
-    fn write_groups(&self, groups: &[u16], out: &mut Vec<u8>) -> Result<(), Damaged> {
+    fn write_groups(&self, groups: &[u16], out: &mut Buffer) -> Result<(), DecodeError> {
         let weight = match groups {
             [] => 0,
             _ => groups.len() as i32 - 1 - i32::from(self.scale.div_ceil(GROUP)),
@@ -102,20 +112,20 @@ impl Number {
         let is_short = self.scale <= SHORT_MAX_SCALE && (-64..=63).contains(&weight);
         let header = if is_short { 2 } else { 4 };
         let length = VARLENA_HEADER + header + 2 * groups.len();
-        out.extend_from_slice(&varlena_header(length));
+        out.extend(&varlena_header(length))?;
         if is_short {
             let sign = if self.negative { SHORT_NEGATIVE } else { 0 };
             // Seven bits of two's complement: SHORT_WEIGHT_SIGN is the topmost.
             let weight = weight as u16 & (SHORT_WEIGHT_SIGN | SHORT_WEIGHT);
             let word = SHORT | sign | (self.scale << SHORT_SCALE_SHIFT) | weight;
-            out.extend_from_slice(&word.to_ne_bytes());
+            out.extend(&word.to_ne_bytes())?;
         } else {
             let sign = if self.negative { LONG_NEGATIVE } else { 0 };
-            out.extend_from_slice(&(sign | self.scale).to_ne_bytes());
-            out.extend_from_slice(&weight.to_ne_bytes());
+            out.extend(&(sign | self.scale).to_ne_bytes())?;
+            out.extend(&weight.to_ne_bytes())?;
         }
         for group in groups {
-            out.extend_from_slice(&group.to_ne_bytes());
+            out.extend(&group.to_ne_bytes())?;
         }
         Ok(())
     }
@@ -196,9 +206,10 @@ mod tests {
     use super::super::number::MAX_MAGNITUDE_BYTES;
     use super::*;
 
-    fn numeric(number: &Number) -> Result<Vec<u8>, Damaged> {
-        let mut out = Vec::new();
-        number.write_numeric(&mut out).map(|()| out)
+    fn numeric(number: &Number) -> Result<Vec<u8>, DecodeError> {
+        let mut out = Buffer::with_capacity(0)?;
+        number.write_numeric(&mut out)?;
+        Ok(out.into_vec())
     }
 
     fn big(decimal: &str) -> Number {
@@ -259,7 +270,7 @@ mod tests {
             words.iter().for_each(|word| bytes.extend(word.to_ne_bytes()));
             bytes
         };
-        assert!(Number::from_numeric(&with_words(&[SHORT, 1])).is_some());
+        assert!(Number::from_numeric(&with_words(&[SHORT, 1])).is_ok());
         for words in [
             &[0xc000][..],      // NaN
             &[0xd000],          // Infinity
@@ -271,8 +282,8 @@ mod tests {
             &[SHORT, 1, 0],     // a zero at the end
             &[SHORT, 0, 1],     // a zero in front
         ] {
-            assert!(Number::from_numeric(&with_words(words)).is_none(), "{words:x?}");
+            assert!(Number::from_numeric(&with_words(words)).is_err(), "{words:x?}");
         }
-        assert!(Number::from_numeric(&with_words(&[SHORT, 1])[..7]).is_none());
+        assert!(Number::from_numeric(&with_words(&[SHORT, 1])[..7]).is_err());
     }
 }

@@ -3,28 +3,29 @@
 //! Building a jsonb only to have it printed takes four times as long, most of it in PostgreSQL's
 //! output function.
 
+use super::DecodeError::{self, Damaged};
+use super::MAX_DEPTH;
+use super::buffer::{Buffer, OutOfMemory};
 use super::head::{self, Reader};
-use super::{Damaged, MAX_DEPTH};
-use std::io::Write;
 
 /// One encoded value as JSON.
-pub(super) fn to_text(cbor: &[u8]) -> Result<Vec<u8>, Damaged> {
+pub(super) fn to_text(cbor: &[u8]) -> Result<Vec<u8>, DecodeError> {
     // What CBOR says in a byte, quotes, commas and spaces, JSON says in up to four.
     let mut printer =
-        Printer { source: Reader::new(cbor), out: Vec::with_capacity(2 * cbor.len()) };
+        Printer { source: Reader::new(cbor), out: Buffer::with_capacity(2 * cbor.len())? };
     printer.value(1)?;
     printer.source.end()?;
-    Ok(printer.out)
+    Ok(printer.out.into_vec())
 }
 
 struct Printer<'a> {
     source: Reader<'a>,
-    out: Vec<u8>,
+    out: Buffer,
 }
 
 impl Printer<'_> {
     /// A container here would be the `depth`-th.
-    fn value(&mut self, depth: usize) -> Result<(), Damaged> {
+    fn value(&mut self, depth: usize) -> Result<(), DecodeError> {
         let (major, argument) = match self.source.simple() {
             Some(simple) => return self.simple(simple),
             None => self.source.head()?,
@@ -35,89 +36,77 @@ impl Printer<'_> {
             head::ARRAY => self.array(argument, depth),
             head::MAP => self.object(argument, depth),
             head::UNSIGNED => {
-                self.out.extend_from_slice(itoa::Buffer::new().format(argument).as_bytes());
-                Ok(())
+                Ok(self.out.extend(itoa::Buffer::new().format(argument).as_bytes())?)
             }
             _ => {
                 let number = self.source.number(major, argument)?;
-                self.print(number)
+                Ok(number.print(&mut self.out)?)
             }
         }
     }
 
-    fn simple(&mut self, simple: u8) -> Result<(), Damaged> {
-        self.out.extend_from_slice(match simple {
+    fn simple(&mut self, simple: u8) -> Result<(), DecodeError> {
+        Ok(self.out.extend(match simple {
             head::FALSE => b"false",
             head::TRUE => b"true",
             head::NULL | head::UNDEFINED => b"null",
             _ => return Err(Damaged),
-        });
-        Ok(())
+        })?)
     }
 
-    fn print(&mut self, number: impl std::fmt::Display) -> Result<(), Damaged> {
-        write!(self.out, "{number}").map_err(|_| Damaged) // a vector takes all
-    }
-
-    fn array(&mut self, count: u64, depth: usize) -> Result<(), Damaged> {
-        self.out.push(b'[');
+    fn array(&mut self, count: u64, depth: usize) -> Result<(), DecodeError> {
+        self.out.push(b'[')?;
         for index in 0..count {
-            self.separate(index);
+            self.separate(index)?;
             self.value(depth + 1)?;
         }
-        self.out.push(b']');
-        Ok(())
+        Ok(self.out.push(b']')?)
     }
 
-    fn object(&mut self, count: u64, depth: usize) -> Result<(), Damaged> {
-        self.out.push(b'{');
+    fn object(&mut self, count: u64, depth: usize) -> Result<(), DecodeError> {
+        self.out.push(b'{')?;
         for index in 0..count {
-            self.separate(index);
+            self.separate(index)?;
             let (head::TEXT, length) = self.source.head()? else { return Err(Damaged) };
             self.string(length)?;
-            self.out.extend_from_slice(b": ");
+            self.out.extend(b": ")?;
             self.value(depth + 1)?;
         }
-        self.out.push(b'}');
-        Ok(())
+        Ok(self.out.push(b'}')?)
     }
 
-    fn separate(&mut self, index: u64) {
-        if index > 0 {
-            self.out.extend_from_slice(b", ");
-        }
+    fn separate(&mut self, index: u64) -> Result<(), OutOfMemory> {
+        if index > 0 { self.out.extend(b", ") } else { Ok(()) }
     }
 
     /// One look at each byte, for nearly all text needs neither an escape nor a second one.
-    fn string(&mut self, length: u64) -> Result<(), Damaged> {
+    fn string(&mut self, length: u64) -> Result<(), DecodeError> {
         let text = self.source.take(length)?;
-        self.out.reserve(text.len() + 2);
-        self.out.push(b'"');
+        self.out.reserve(text.len() + 2)?;
+        self.out.push(b'"')?;
         if text.iter().all(|&byte| IS_PLAIN[usize::from(byte)]) {
-            self.out.extend_from_slice(text);
+            self.out.extend(text)?;
         } else {
             self.escaped(text)?;
         }
-        self.out.push(b'"');
-        Ok(())
+        Ok(self.out.push(b'"')?)
     }
 
-    fn escaped(&mut self, text: &[u8]) -> Result<(), Damaged> {
+    fn escaped(&mut self, text: &[u8]) -> Result<(), DecodeError> {
         if !head::is_text(text) {
             return Err(Damaged);
         }
         let mut rest = text;
         while let Some(plain) = rest.iter().position(|&byte| must_be_escaped(byte)) {
-            self.out.extend_from_slice(&rest[..plain]);
+            self.out.extend(&rest[..plain])?;
             self.escape(rest[plain])?;
             rest = &rest[plain + 1..];
         }
-        self.out.extend_from_slice(rest);
-        Ok(())
+        Ok(self.out.extend(rest)?)
     }
 
     #[cold]
-    fn escape(&mut self, byte: u8) -> Result<(), Damaged> {
+    fn escape(&mut self, byte: u8) -> Result<(), OutOfMemory> {
         let short = match byte {
             0x08 => b'b',
             0x0c => b'f',
@@ -125,10 +114,15 @@ impl Printer<'_> {
             b'\r' => b'r',
             b'\t' => b't',
             b'"' | b'\\' => byte,
-            _ => return self.print(format_args!("\\u{byte:04x}")),
+            _ => {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                self.out.extend(b"\\u00")?;
+                return self
+                    .out
+                    .extend(&[byte >> 4, byte & 15].map(|digit| HEX[usize::from(digit)]));
+            }
         };
-        self.out.extend_from_slice(&[b'\\', short]);
-        Ok(())
+        self.out.extend(&[b'\\', short])
     }
 }
 

@@ -25,12 +25,15 @@ pub fn stored(bytes: &[u8]) {
     match within(DECODED * bytes.len(), || Content::parse(bytes)) {
         Err(_) => {}
         Ok(Content::Opaque(payload)) => {
-            let again = encode_opaque(payload);
+            let again = encode_opaque(payload).unwrap();
             assert!(matches!(Content::parse(&again), Ok(Content::Opaque(same)) if same == payload));
         }
         Ok(Content::Map(map)) => {
             let keys = keys_in(bytes);
-            match within(DECODED * bytes.len(), || map.to_jsonb()) {
+            let jsonb = within(DECODED * bytes.len(), || map.to_jsonb());
+            let text = within(DECODED * bytes.len(), || map.to_text());
+            assert_eq!(text.is_ok(), jsonb.is_ok());
+            match jsonb {
                 Ok(jsonb) => sound_map(map, &jsonb, &keys),
                 Err(_) => damaged_map(map, &keys),
             }
