@@ -24,6 +24,9 @@ fn session_gc(max_rows: default!(Option<i64>, "NULL"), caller: Caller) -> Result
 
 /// What `session_data` holds, NULL if it is opaque or damaged.
 #[pg_extern(immutable, parallel_safe)]
-fn session_decode(session_data: Option<&[u8]>) -> Option<JsonbBuf> {
-    session_data.and_then(|stored| jsonb_of(stored).ok().flatten())
+fn session_decode(session_data: Option<&[u8]>) -> Result<Option<JsonbBuf>, ErrorReport> {
+    match session_data.map(jsonb_of) {
+        Some(Err(Error::Damaged)) | None => Ok(None),
+        Some(decoded) => Ok(decoded?),
+    }
 }

@@ -87,14 +87,9 @@ pub(super) fn create(
 
 /// What `session_load` returns.
 struct LoadedRow {
-    content: Loaded,
+    data: Option<Datum>,
+    payload: Option<Datum>,
     session: Session,
-}
-
-/// The content of a session as SQL has it.
-enum Loaded {
-    Data(JsonbBuf),
-    Payload(Vec<u8>),
 }
 
 impl Record for LoadedRow {
@@ -103,15 +98,11 @@ impl Record for LoadedRow {
     const IDENT: &'static str = "session_store::api::LoadedRow";
 
     fn columns(self) -> Vec<Option<Datum>> {
-        let (data, payload) = match self.content {
-            Loaded::Data(data) => (data.into_datum(), None),
-            Loaded::Payload(payload) => (None, payload.into_datum()),
-        };
         let session = self.session;
         let seconds = i64::from(session.terms.lifetime.seconds());
         vec![
-            data,
-            payload,
+            self.data,
+            self.payload,
             session.version.into_datum(),
             session.principal.into_datum(),
             timestamptz(session.created_at).into_datum(),
@@ -130,17 +121,17 @@ fn session_load(
     caller: Caller,
 ) -> Result<AtMostOne<LoadedRow>, ErrorReport> {
     let Some(session) = look_up(sid, slide, caller)? else { return Ok(AtMostOne(None)) };
-    let content = match Content::parse(&session.data).map_err(Error::from)? {
-        Content::Map(map) => Loaded::Data(JsonbBuf(map.to_jsonb().map_err(Error::from)?)),
-        Content::Opaque(payload) => Loaded::Payload(payload.to_vec()),
+    let (data, payload) = match Content::parse(&session.data).map_err(Error::from)? {
+        Content::Map(map) => (JsonbBuf(map.to_jsonb().map_err(Error::from)?).into_datum(), None),
+        Content::Opaque(payload) => (None, payload.into_datum()),
     };
-    Ok(AtMostOne(Some(LoadedRow { content, session })))
+    Ok(AtMostOne(Some(LoadedRow { data, payload, session })))
 }
 
 /// What `session_fetch` returns.
 struct FetchedRow {
-    data: Option<Vec<u8>>,
-    payload: Option<Vec<u8>>,
+    data: Option<Datum>,
+    payload: Option<Datum>,
     version: i64,
 }
 
@@ -149,8 +140,7 @@ impl Record for FetchedRow {
     const IDENT: &'static str = "session_store::api::FetchedRow";
 
     fn columns(self) -> Vec<Option<Datum>> {
-        // The text of a json has the form of a bytea.
-        vec![self.data.into_datum(), self.payload.into_datum(), self.version.into_datum()]
+        vec![self.data, self.payload, self.version.into_datum()]
     }
 }
 
@@ -163,8 +153,9 @@ fn session_fetch(
 ) -> Result<AtMostOne<FetchedRow>, ErrorReport> {
     let Some(session) = look_up(sid, slide, caller)? else { return Ok(AtMostOne(None)) };
     let (data, payload) = match Content::parse(&session.data).map_err(Error::from)? {
-        Content::Map(map) => (Some(map.to_text().map_err(Error::from)?), None),
-        Content::Opaque(payload) => (None, Some(payload.to_vec())),
+        // The text of a json has the form of a bytea.
+        Content::Map(map) => (map.to_text().map_err(Error::from)?.into_datum(), None),
+        Content::Opaque(payload) => (None, payload.into_datum()),
     };
     Ok(AtMostOne(Some(FetchedRow { data, payload, version: session.version })))
 }

@@ -65,10 +65,19 @@ fn session_merge(
     let Content::Map(patch) = Content::parse(&patch).map_err(Error::from)? else {
         return Err(Error::NotAnObject("patch").into());
     };
-    let remove = remove.iter().flat_map(|keys| keys.iter()).collect::<Option<Vec<_>>>();
-    let remove = remove.ok_or(Error::NullElement("remove"))?;
+    let removed = keys(remove.as_ref(), "remove")?;
     let store = Store::open_for_writing(caller)?;
-    Ok(store.edit(id, |map| Ok(Some(map.merge(&patch, &remove)?)))?)
+    Ok(store.edit(id, |map| Ok(Some(map.merge(&patch, &removed)?)))?)
+}
+
+/// The keys in an array without NULLs, of which a client may pass any number.
+fn keys<'a>(array: Option<&'a Array<'_, &str>>, name: &'static str) -> Result<Vec<&'a str>, Error> {
+    let mut keys = Vec::new();
+    for key in array.into_iter().flat_map(|array| array.iter()) {
+        keys.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
+        keys.push(key.ok_or(Error::NullElement(name))?);
+    }
+    Ok(keys)
 }
 
 /// Drops one key; whether it was there.

@@ -10,6 +10,7 @@ mod compat;
 mod identity;
 mod log;
 mod lookup;
+mod memory;
 mod row;
 mod settings;
 mod shape;

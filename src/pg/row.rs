@@ -1,5 +1,6 @@
 //! Reading the columns of a row, wherever it comes from.
 
+use super::memory::copy;
 use super::spi::Address;
 use crate::lifetime::Timestamp;
 use pgrx::pg_sys;
@@ -49,10 +50,10 @@ pub trait Columns {
         unsafe {
             let varlena: *mut pg_sys::varlena = datum.cast_mut_ptr();
             if is_plain(varlena) {
-                return Some(pgrx::varlena::varlena_to_byte_slice(varlena).to_vec());
+                return Some(copy(pgrx::varlena::varlena_to_byte_slice(varlena)));
             }
             let detoasted = pg_sys::pg_detoast_datum_packed(varlena);
-            let bytes = pgrx::varlena::varlena_to_byte_slice(detoasted).to_vec();
+            let bytes = copy(pgrx::varlena::varlena_to_byte_slice(detoasted));
             pg_sys::pfree(detoasted.cast());
             Some(bytes)
         }
