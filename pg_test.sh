@@ -3,10 +3,13 @@
 
 # shellcheck source=tests/prepare.sh
 . "$(dirname "${BASH_SOURCE[0]}")/tests/prepare.sh"
+# shellcheck source=tests/assertions.sh
+. "$ROOT/tests/assertions.sh"
 
 usage() {
     cat <<'END'
-usage: ./pg_test.sh [--long] [--pg MAJOR] [--upgrade-from MAJOR] [-- PYTEST-ARGUMENT...]
+usage: ./pg_test.sh [--long] [--assertions] [--pg MAJOR] [--upgrade-from MAJOR]
+                    [-- PYTEST-ARGUMENT...]
 
 Builds session_store in release mode, installs it into a private copy of
 PostgreSQL and runs all tests on throwaway servers, which are gone afterwards.
@@ -18,10 +21,16 @@ As root on Debian it first installs what is missing.
   --upgrade-from MAJOR
                  also pg_dump and pg_upgrade from this one:
                  ./pg_test.sh --pg 18 --upgrade-from 15
+  --assertions   on PostgreSQL 15 and 18, or the one of --pg, built from Debian's
+                 source with assertions (once, ten minutes each): the tests as
+                 they are; the golden tests with debug_discard_caches; the tests
+                 with parallel query forced and replay compared with the primary;
+                 the golden tests under valgrind. Takes an hour or more
   --             what follows goes to pytest: ./pg_test.sh -- -k golden
 
   PG_CONFIG=/path/to/pg_config   any other PostgreSQL of these versions
   SESSION_STORE_ACCEPT=1         write the expected output of the golden tests
+  SESSION_STORE_SETTINGS='NAME=VALUE ...'   settings of the servers
 END
 }
 
@@ -36,6 +45,11 @@ main() {
         --long)
             export SESSION_STORE_LONG=1
             NEEDS_FUZZERS=yes
+            ;;
+        --assertions)
+            ASSERTIONS=yes
+            # In the other the bindings are of the same version without assertions, and would be generated anew.
+            export CARGO_TARGET_DIR=$TARGET/assertions
             ;;
         --pg | --upgrade-from)
             [[ ${2:-} =~ ^1[5-8]$ ]] || die "$1 takes 15, 16, 17 or 18"
@@ -58,12 +72,11 @@ main() {
     done
 
     NEEDS_PYTHON=yes
-    prepare "$major"
-    if [ -n "$old" ]; then
-        prepare_old "$old"
-        export SESSION_STORE_OLD_PG_BIN=$OLD_PG_BIN
+    if [ "$ASSERTIONS" = yes ]; then
+        test_assertions "$major" "$old" "$@"
+        return
     fi
-    make_venv
+    prepare_servers "$major" "$old"
 
     local failed=0
     unit_tests || failed=1
@@ -73,6 +86,16 @@ main() {
     grep -hE '^test result:' "$RUN/cargo.log" || echo 'cargo test: no test ran'
     tail -n 1 "$RUN/pytest.log"
     exit "$failed"
+}
+
+prepare_servers() { # MAJOR OLD-MAJOR, either may be empty
+    prepare "$1"
+    unset SESSION_STORE_OLD_PG_BIN
+    if [ -n "$2" ]; then
+        prepare_old "$2"
+        export SESSION_STORE_OLD_PG_BIN=$OLD_PG_BIN
+    fi
+    make_venv
 }
 
 # Without a server, in the dev profile for its overflow checks and debug assertions.

@@ -5,6 +5,7 @@ The programs are the private copy of PostgreSQL that ./pg_test.sh made; it also 
 
 import os
 import pwd
+import re
 import secrets
 import socket
 import subprocess
@@ -28,6 +29,12 @@ OWNER = "owner"  # superuser
 APP = "app"  # may log in, and has no privilege on anything of the extension
 EXTENDED = "extended"  # template database that has the extension
 THREADS = ThreadPoolExecutor(64)
+# How the servers are to differ from the others in this run: "debug_discard_caches=1 wal_consistency_checking=all".
+SETTINGS = dict(setting.split("=", 1) for setting in os.environ.get("SESSION_STORE_SETTINGS", "").split())
+# What PostgreSQL built with assertions, replay with wal_consistency_checking, and valgrind say when something is wrong.
+ALARMS = re.compile(
+    rb"^TRAP: [^\n]*|[^\n]*inconsistent page found[^\n]*|VALGRINDERROR-BEGIN.*?(?:VALGRINDERROR-END|\Z)", re.M | re.S
+)
 
 
 def clean_environment(**extra):
@@ -40,6 +47,10 @@ def program(name, bin=PG_BIN):
     """A program of the server's own version; psql alone may be missing there."""
     private = bin / name
     return str(private) if private.exists() else name
+
+
+STARTED = set()  # log file and log directory of every server
+SEEN = {}  # how much of each log file alarms() has read
 
 
 class Server:
@@ -66,7 +77,8 @@ class Server:
             self._as_server = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
             os.chown(self.directory, user.pw_uid, user.pw_gid)
         self._initdb(initdb)
-        self.configure(**self.DEFAULTS | {"unix_socket_directories": str(self.directory)} | settings)
+        ours = SETTINGS if bin == PG_BIN else {}  # an older PostgreSQL may not have them
+        self.configure(**self.DEFAULTS | ours | {"unix_socket_directories": str(self.directory)} | settings)
 
     def _initdb(self, options):
         password = self.directory / "password"
@@ -94,12 +106,14 @@ class Server:
                 conf.write(f"{name.replace('__', '.')} = '{quoted}'\n")  # session_store__strict: no dots in keywords
 
     def start(self):
+        instead = ("-p", os.environ["SESSION_STORE_POSTGRES"]) if "SESSION_STORE_POSTGRES" in os.environ else ()
+        STARTED.add((self.log, self.data / "log"))
         for _ in range(3):  # somebody else may take the port in between
             self.port = self.port or free_port()
             # Not through pipes: the server would inherit them and keep them open.
             started = self.run(
                 "pg_ctl", "start", "-w", "-s", "-D", self.data, "-l", self.log, "-o", f"-p {self.port}",
-                check=False, capture_output=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                *instead, check=False, capture_output=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
             if started.returncode == 0:
                 return self
@@ -240,6 +254,34 @@ def expires_in(owner, sid, interval):
 def is_past(owner, sid):
     query = "SELECT session_expiry <= clock_timestamp() FROM session WHERE session_key = sha256(%s::bytea)"
     return one(owner, query, sid.encode())
+
+
+def alarms():
+    """What has been added to the logs of the servers, since the last look, that must not happen whatever is tested."""
+    found = []
+    for log, directory in STARTED:
+        for file in log, *directory.glob("*"):  # the directory is the logging collector's
+            seen = SEEN.get(file, 0)
+            if file.exists() and file.stat().st_size > seen:
+                with file.open("rb") as opened:
+                    opened.seek(seen)
+                    added = opened.read()
+                SEEN[file] = seen + len(added)
+                found += [alarm.decode(errors="replace") for alarm in ALARMS.findall(added)]
+    return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_alarm_at_the_end():
+    """Set up first, so that by its end every server has stopped."""
+    yield
+    assert not alarms()
+
+
+@pytest.fixture(autouse=True)
+def no_alarm():
+    yield
+    assert not alarms()
 
 
 def free_port():

