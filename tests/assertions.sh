@@ -38,10 +38,10 @@ build_assertions() { # MAJOR
 
 install_build_tools() {
     local packages=() program header
-    for program in bison flex make perl bzip2 valgrind; do
+    for program in bison flex make perl bzip2; do
         command -v "$program" >/dev/null || packages+=("$program")
     done
-    for header in lz4.h:liblz4-dev zlib.h:zlib1g-dev; do
+    for header in lz4.h:liblz4-dev zlib.h:zlib1g-dev valgrind/memcheck.h:valgrind; do
         echo "#include <${header%:*}>" | cc -E - >/dev/null 2>&1 || packages+=("${header#*:}")
     done
     install "${packages[@]}"
@@ -96,7 +96,8 @@ test_assertions() { # MAJOR OLD-MAJOR PYTEST-ARGUMENT..., the first two may be e
         parallel=debug_parallel_query
         [ "$major" -ge 16 ] || parallel=force_parallel_mode
         part 'as it is' '' "${@:3}"
-        part 'golden tests, debug_discard_caches' debug_discard_caches=1 tests/test_golden.py "${@:3}"
+        part 'golden tests, debug_discard_caches' debug_discard_caches=1 tests/test_golden.py --timeout=1800 \
+            "${@:3}"
         part 'parallel query forced, replay compared' "$parallel=regress wal_consistency_checking=all" "${@:3}"
         under_valgrind
         SESSION_STORE_POSTGRES=$RUN/valgrind.sh part 'golden tests, valgrind' '' tests/test_golden.py --timeout=1800 \
