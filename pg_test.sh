@@ -44,7 +44,7 @@ main() {
             ;;
         --long)
             export SESSION_STORE_LONG=1
-            NEEDS_FUZZERS=yes
+            NEEDS_ALL=yes
             ;;
         --assertions)
             ASSERTIONS=yes
@@ -52,7 +52,7 @@ main() {
             export CARGO_TARGET_DIR=$TARGET/assertions
             ;;
         --pg | --upgrade-from)
-            [[ ${2:-} =~ ^1[5-8]$ ]] || die "$1 takes 15, 16, 17 or 18"
+            is_major "${2:-}" || die "$1 takes one of ${MAJORS[*]}"
             case $1 in
             --pg) major=$2 ;;
             *) old=$2 ;;

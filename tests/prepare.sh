@@ -9,7 +9,7 @@
 # prepare sets:
 #   RUN       temporary directory of this run, removed at the end together with every server started from it
 #   PG_BIN    directory of the private PostgreSQL programs
-#   PG_MAJOR  15 to 18
+#   PG_MAJOR  one of MAJORS
 #   SERVER_USER, AS_SERVER  who owns the server processes, and the command prefix that runs a program as that user
 
 set -euo pipefail
@@ -18,9 +18,11 @@ umask 022
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/session_store
-DEBIAN_PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
+# The majors that the extension builds for, oldest first: Cargo.toml is the one place that names them.
+mapfile -t MAJORS < <(sed -nE 's/^pg([0-9]+) = .*/\1/p' "$ROOT/Cargo.toml")
+DEBIAN_PG_CONFIG=/usr/lib/postgresql/${MAJORS[0]}/bin/pg_config
 NEEDS_PYTHON=no  # pg_test.sh says yes
-NEEDS_FUZZERS=no # pg_test.sh --long says yes
+NEEDS_ALL=no     # pg_test.sh --long says yes
 ASSERTIONS=no    # pg_test.sh --assertions says yes
 PYTHON=python3
 RUN=
@@ -133,8 +135,10 @@ clean_environment() {
     unset RUST_BACKTRACE
 }
 
-is_postgres() { # PG_CONFIG: PostgreSQL 15 to 18 with server and headers?
-    [ -x "$1" ] && [[ $(major_of "$1") =~ ^1[5-8]$ ]] &&
+is_major() { [[ " ${MAJORS[*]} " = *" $1 "* ]]; }
+
+is_postgres() { # PG_CONFIG: a PostgreSQL of these majors, with server and headers?
+    [ -x "$1" ] && is_major "$(major_of "$1")" &&
         [ -x "$("$1" --bindir)/postgres" ] && [ -f "$("$1" --includedir-server)/postgres.h" ]
 }
 
@@ -166,7 +170,7 @@ find_postgres() { # [MAJOR]
         fi
     fi
     PG_CONFIG=$(realpath -sm "$PG_CONFIG")
-    if [[ $PG_CONFIG =~ ^/usr/lib/postgresql/(1[5-8])/bin/pg_config$ ]]; then
+    if [[ $PG_CONFIG =~ ^/usr/lib/postgresql/([0-9]+)/bin/pg_config$ ]]; then
         debian_major=${BASH_REMATCH[1]}
         [ -x "${PG_CONFIG%/*}/postgres" ] || packages+=("postgresql-$debian_major")
         [ -f "/usr/include/postgresql/$debian_major/server/postgres.h" ] ||
@@ -178,9 +182,11 @@ find_postgres() { # [MAJOR]
         PYTHON=/usr/bin/python3 # the one on PATH may be another than Debian's
         has_venv "$PYTHON" || packages+=(python3 python3-venv)
     fi
-    if [ "$NEEDS_FUZZERS" = yes ]; then
+    if [ "$NEEDS_ALL" = yes ]; then
         command -v c++ >/dev/null || packages+=(g++) # for libFuzzer
         command -v sqlsmith >/dev/null || packages+=(sqlsmith)
+        [ -z "${debian_major:-}" ] || [ -x "/usr/lib/postgresql/$debian_major/bin/pg_repack" ] ||
+            packages+=("postgresql-$debian_major-repack")
     fi
     install "${packages[@]}"
     if ! is_postgres "$PG_CONFIG"; then
@@ -188,7 +194,7 @@ find_postgres() { # [MAJOR]
     fi
 
     is_postgres "$PG_CONFIG" ||
-        die "$PG_CONFIG does not belong to a PostgreSQL 15 to 18 that has its server and its server headers"
+        die "$PG_CONFIG does not belong to a PostgreSQL of ${MAJORS[*]} that has its server and its server headers"
     PG_MAJOR=$(major_of "$PG_CONFIG")
     note "PostgreSQL $PG_MAJOR of $PG_CONFIG"
 }
@@ -329,7 +335,7 @@ copy_postgres() {
     cp -RL "$share/." "$RUN/pg$share"
     cp -RL "$lib/." "$RUN/pg$lib"
     for program in postgres initdb pg_ctl pg_config psql pg_isready pg_dump pg_dumpall pg_restore pg_basebackup \
-        pgbench pg_controldata pg_upgrade pg_resetwal vacuumdb; do
+        pgbench pg_controldata pg_upgrade pg_resetwal vacuumdb pg_repack; do
         [ ! -x "$bin/$program" ] || cp -L "$bin/$program" "$PG_BIN"
     done
     copy_bundled_libraries "$bin" "$lib"
