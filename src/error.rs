@@ -2,10 +2,16 @@
 //!
 //! No message holds a session id or a session value.
 
-use crate::{codec, pg, settings};
+use crate::{codec, settings};
+use core::ffi::CStr;
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::{PgSqlErrorCode, PgSqlErrorCode::*};
+use pgrx::{PgLogLevel, PgSqlErrorCode, PgSqlErrorCode::*};
 use std::borrow::Cow;
+
+/// The function that errors say they come from, by which the log hook knows them.
+pub const ORIGIN: &str = "session_store";
+/// The same for C.
+pub const ORIGIN_NAME: &CStr = c"session_store";
 
 /// A refused call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +59,23 @@ pub enum Error {
     AlteredTable,
     /// The server's random source failed.
     NoEntropy,
-    /// Others were faster again and again, or a trigger undid the write.
+    /// Others were faster, again and again or since this transaction's snapshot.
     Contention,
+    /// The table's definition was changed since this transaction's snapshot, or during the call.
+    TableChanged,
+    /// A trigger or rule of the owner's made nothing of the write.
+    Suppressed,
+    /// With the table's owner, a superuser, code of another role would run.
+    CodeOfOthers,
 }
 
 impl Error {
+    /// Raises it where no result can say so.
+    pub fn raise(self) -> ! {
+        ErrorReport::from(self).report(PgLogLevel::ERROR);
+        unreachable!("an error does not return")
+    }
+
     fn report(self) -> (PgSqlErrorCode, Cow<'static, str>, Cow<'static, str>) {
         use Error::*;
         let (code, message, hint): (_, Cow<'static, str>, Cow<'static, str>) = match self {
@@ -159,7 +177,22 @@ impl Error {
             Contention => (
                 ERRCODE_T_R_SERIALIZATION_FAILURE,
                 "could not change the session because of concurrent changes".into(),
-                "Retry the transaction. If it fails again, look for triggers on the session table.".into(),
+                "Retry the transaction.".into(),
+            ),
+            TableChanged => (
+                ERRCODE_T_R_SERIALIZATION_FAILURE,
+                "the table \"session\" was changed meanwhile".into(),
+                "Retry the transaction.".into(),
+            ),
+            Suppressed => (
+                ERRCODE_TRIGGERED_ACTION_EXCEPTION,
+                "a trigger or rule on table \"session\" suppressed the write".into(),
+                "Have a BEFORE trigger return its row or raise an error of its own; look for DO INSTEAD rules.".into(),
+            ),
+            CodeOfOthers => (
+                ERRCODE_INSUFFICIENT_PRIVILEGE,
+                "a function of a role that is not superuser would run with the rights of the owner of table \"session\", who is".into(),
+                "Hand the table over with ALTER TABLE session OWNER TO that role, or have a superuser own the functions of its triggers, indexes, constraints, defaults and rules.".into(),
             ),
         };
         (code, message, hint)
@@ -206,7 +239,7 @@ impl From<codec::OutOfMemory> for Error {
 impl From<Error> for ErrorReport {
     fn from(error: Error) -> Self {
         let (code, message, hint) = error.report();
-        ErrorReport::new(code, message, pg::FUNCTION_NAME).set_hint(hint)
+        ErrorReport::new(code, message, ORIGIN).set_hint(hint)
     }
 }
 

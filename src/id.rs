@@ -70,6 +70,11 @@ impl SessionKey {
         Self(Sha256::digest(id.as_bytes()).into())
     }
 
+    /// The key of these bytes, as they are stored.
+    pub fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
     /// The digest's 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

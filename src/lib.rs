@@ -1,8 +1,8 @@
 //! `session_store`: web sessions in PostgreSQL.
 //!
 //! The SQL functions are in [`api`], one file a family. They call the [`store`], which knows the
-//! rules; the store reads and writes through the [`table`], where every statement is; and only
-//! [`pg`] touches PostgreSQL's C API. [`id`], [`lifetime`] and [`codec`] are pure and know no server.
+//! rules; the store reads and writes the rows of the [`table`]; and only [`pg`] touches PostgreSQL's C
+//! API. The [`worker`] removes what has expired. [`id`], [`lifetime`] and [`codec`] call no server.
 
 #[cfg(not(panic = "unwind"))]
 compile_error!("errors cross into PostgreSQL by unwinding: build with panic = \"unwind\"");
@@ -18,6 +18,7 @@ mod store;
 mod table;
 mod worker;
 
+use error::ORIGIN_NAME;
 use pgrx::prelude::*;
 
 pgrx::pg_module_magic!(name, version);
@@ -34,9 +35,9 @@ extension_sql_file!("../sql/functions.sql", name = "functions", finalize);
 /// Called by PostgreSQL when it loads the library.
 #[pg_guard]
 extern "C-unwind" fn _PG_init() {
+    pg::report_panics_to_the_log();
+    pg::hide_statements_of_errors(ORIGIN_NAME);
     settings::define();
     table::init();
-    table::init_sliding();
-    pg::hide_statements_of_our_errors();
     worker::init();
 }

@@ -5,36 +5,7 @@
 //! "Session Expiration"). The idle expiry is rounded up to a grid, so that the many requests within
 //! one step leave the stored expiry, and with it the row and its index entries, untouched.
 
-/// A `timestamptz`: microseconds since 2000-01-01 00:00 UTC, with PostgreSQL's two infinities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(pub i64);
-
-impl Timestamp {
-    /// `'infinity'`: never.
-    pub const INFINITY: Self = Self(i64::MAX);
-    /// `'-infinity'`
-    pub const NEG_INFINITY: Self = Self(i64::MIN);
-
-    /// Microseconds between the Unix epoch and PostgreSQL's.
-    const UNIX_OFFSET: i64 = 946_684_800_000_000;
-
-    /// Microseconds since 1970-01-01 00:00 UTC.
-    pub fn unix_micros(self) -> i64 {
-        self.0.saturating_add(Self::UNIX_OFFSET)
-    }
-
-    fn plus(self, micros: i64) -> Self {
-        Self(self.0.saturating_add(micros))
-    }
-
-    /// The instant `seconds` before this one; with 0, which stands for no limit, before all time.
-    pub fn before(self, seconds: i32) -> Self {
-        match seconds {
-            0 => Self::NEG_INFINITY,
-            _ => self.plus(-i64::from(seconds) * MICROS),
-        }
-    }
-}
+use crate::pg::Timestamp;
 
 const MICROS: i64 = 1_000_000;
 const DAY: i64 = 86_400 * MICROS;
@@ -94,6 +65,16 @@ pub struct Limits {
     pub absolute_lifetime: i32,
     /// The grid in seconds; 0 for exact expiry.
     pub granularity: i32,
+}
+
+impl Limits {
+    /// What was created by then has reached the absolute lifetime by `now`.
+    pub fn ended_if_created_by(self, now: Timestamp) -> Timestamp {
+        match self.absolute_lifetime {
+            0 => Timestamp::NEG_INFINITY,
+            seconds => now.plus(-i64::from(seconds) * MICROS),
+        }
+    }
 }
 
 impl Terms {
@@ -216,6 +197,7 @@ mod tests {
     fn the_far_ends_of_time_do_not_overflow() {
         let far = Timestamp(i64::MAX - 1);
         assert_eq!(terms(MAX_SECONDS).expiry(far, far, LIMITS), Timestamp::INFINITY);
-        assert_eq!(Timestamp::NEG_INFINITY.before(5), Timestamp::NEG_INFINITY);
+        let limits = Limits { absolute_lifetime: 5, ..LIMITS };
+        assert_eq!(limits.ended_if_created_by(Timestamp::NEG_INFINITY), Timestamp::NEG_INFINITY);
     }
 }

@@ -1,6 +1,7 @@
 //! The settings, `session_store.*`.
 
 use crate::codec;
+use crate::error::ORIGIN;
 use crate::lifetime::{Lifetime, Limits, MAX_SECONDS, Terms};
 use crate::pg;
 use core::ffi::CStr;
@@ -12,6 +13,7 @@ static ABSOLUTE_LIFETIME: GucSetting<i32> = GucSetting::<i32>::new(0);
 static EXPIRY_GRANULARITY: GucSetting<i32> = GucSetting::<i32>::new(60);
 static GC_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
 static GC_BATCH_SIZE: GucSetting<i32> = GucSetting::<i32>::new(1_000);
+static DIRECT: GucSetting<bool> = GucSetting::<bool>::new(true);
 static STRICT: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_SIZE: GucSetting<i32> = GucSetting::<i32>::new(1024 * 1024);
 
@@ -101,7 +103,7 @@ pub fn define() {
         // it. PostgreSQL drops what was not allowed, and leaves no limit at all.
         let is_dropped = asked != pg::reset_value(name, unit.bits());
         if is_limit && is_dropped && asked.is_some_and(|asked| (min..=max).contains(&asked)) {
-            pg::refuse_connection(name);
+            pg::refuse_connection(name, ORIGIN);
         }
     }
     GucRegistry::define_bool_guc(
@@ -111,6 +113,14 @@ pub fn define() {
         &STRICT,
         GucContext::Userset,
         GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"session_store.direct",
+        c"Reads and writes plain tables without the executor.",
+        c"For tests: off, everything goes by SQL, as it does where the owner has added to the table.",
+        &DIRECT,
+        GucContext::Suset,
+        GucFlags::NO_SHOW_ALL,
     );
     pg::reserve_prefix(c"session_store");
 }
@@ -129,6 +139,11 @@ pub fn set_max_lifetime(lifetime: Lifetime) {
 /// The settings that bear on every expiry.
 pub fn limits() -> Limits {
     Limits { absolute_lifetime: ABSOLUTE_LIFETIME.get(), granularity: EXPIRY_GRANULARITY.get() }
+}
+
+/// Whether plain tables are read and written without the executor.
+pub fn direct() -> bool {
+    DIRECT.get()
 }
 
 /// Whether unknown ids are never adopted.

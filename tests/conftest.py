@@ -25,6 +25,7 @@ except KeyError:
     pytest.exit("run the tests with ./pg_test.sh (arguments for pytest after --)", returncode=2)
 
 LONG = bool(os.environ.get("SESSION_STORE_LONG"))
+DIRECT = os.environ.get("SESSION_STORE_DIRECT") != "off"  # off: every row is read and written by SQL
 OWNER = "owner"  # superuser
 APP = "app"  # may log in, and has no privilege on anything of the extension
 EXTENDED = "extended"  # template database that has the extension
@@ -63,6 +64,8 @@ class Server:
         # Tests of expired rows would lose them to the background worker; its own tests set this.
         "session_store.gc_interval": "0",
     }
+    if not DIRECT:
+        DEFAULTS |= {"session_store.direct": "off"}
 
     def __init__(self, bin=PG_BIN, initdb=(), **settings):
         self.bin = bin
@@ -71,6 +74,7 @@ class Server:
         self.log = self.directory / "log"
         self.password = secrets.token_hex(16)  # over TCP; other users of the machine can reach that port
         self.port = None
+        self.environment = {}  # of the server, from its next start on
         self._as_server = {}
         if os.geteuid() == 0:
             user = pwd.getpwnam(os.environ.get("SESSION_STORE_SERVER_USER", "postgres"))
@@ -115,6 +119,7 @@ class Server:
             started = self.run(
                 "pg_ctl", "start", "-w", "-s", "-D", self.data, "-l", self.log, "-o", f"-p {self.port}",
                 *instead, check=False, capture_output=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                env=clean_environment(**self.environment),
             )  # fmt: skip
             if started.returncode == 0:
                 return self
@@ -181,6 +186,7 @@ class Database:
     def __init__(self, server, name):
         self.server = server
         self.name = name
+        self._roles = []
         self._connections = []
         self._running = []
 
@@ -218,9 +224,19 @@ class Database:
         self._running.append(THREADS.submit(one, *statement))
         return self._running[-1]
 
+    def create_role(self, name):
+        """A plain role that goes with the database; its name."""
+        name = f"{name}_of_{self.name}"
+        with self.server.connect(self.name) as owner:
+            owner.execute(f"CREATE ROLE {name} LOGIN; GRANT CREATE ON SCHEMA public TO {name}")
+        self._roles.append(name)
+        return name
+
     def drop(self):
         with self.server.connect() as owner:
             owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name)))
+            while self._roles:
+                owner.execute(f"DROP ROLE {self._roles.pop()}")
         self.close()
 
     def close(self):
@@ -342,11 +358,15 @@ def bare_database(server):
 
 
 def pytest_collection_modifyitems(items):
-    skip = pytest.mark.skip(reason="takes minutes: ./pg_test.sh --long")
+    long = pytest.mark.skip(reason="takes minutes: ./pg_test.sh --long")
+    direct = pytest.mark.skip(reason="about the direct way to a row, which is off")
     for item in items:
         if item.get_closest_marker("long") and not LONG:
-            item.add_marker(skip)
+            item.add_marker(long)
+        if item.get_closest_marker("direct") and not DIRECT:
+            item.add_marker(direct)
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes minutes; runs with ./pg_test.sh --long only")
+    config.addinivalue_line("markers", "direct: what holds only where the table is plain and is reached without SQL")

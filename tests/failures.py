@@ -38,7 +38,15 @@ BAD = {
     "presented": {}, "deadline": {}, "version": {}, "slide": {}, "session_data": {},
 }  # fmt: skip
 
-LOOKS = {"session_start", "session_load", "session_fetch", "session_read", "session_exist", "session_get", "session_all"}
+LOOKS = {
+    "session_start",
+    "session_load",
+    "session_fetch",
+    "session_read",
+    "session_exist",
+    "session_get",
+    "session_all",
+}
 CREATES = {"session_create", "session_create_raw"}
 SAVES = {"session_put", "session_put_raw", "session_release", "session_release_raw"}
 EDITS = {"session_set", "session_merge", "session_delete"}
@@ -49,18 +57,23 @@ EVERY = LOOKS | CHANGES | ENDS
 
 OTHER = {"sid": "'other' || %(sid)s", "oldsid": "'other' || %(sid)s", "presented": "'other' || %(sid)s"}
 UNDO = """CREATE FUNCTION undo() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-    CREATE TRIGGER undo BEFORE INSERT OR UPDATE ON session FOR EACH ROW EXECUTE FUNCTION undo()"""
+    CREATE TRIGGER undo BEFORE INSERT OR UPDATE OR DELETE ON session FOR EACH ROW EXECUTE FUNCTION undo()"""
 ALTER = "ALTER TABLE session RENAME TO real; CREATE VIEW session AS SELECT *, '1'::text AS ctid FROM real"
-CONTENTION = "could not change the session because of concurrent changes"
+SUPPRESSED = 'a trigger or rule on table "session" suppressed the write'
 READ_ONLY = "cannot change sessions in a read-only transaction"
 
 # Message, what makes it happen, the functions that raise it, and their arguments if not the good ones. With the above
-# the list of src/error.rs, but for two that no client can provoke: a jsonb that is not PostgreSQL's, and a server
-# without random numbers.
+# the list of src/error.rs, but for what no client can provoke alone: a jsonb that is not PostgreSQL's, a server without
+# random numbers, and other clients that are faster again and again.
 STATES = [
     ("session data is too large", "SET session_store.max_size = 1", CREATES | SAVES | EDITS - {"session_delete"}, {}),
     ("there is no live session with this id", "", EDITS | {"session_flush"}, OTHER),
-    ("there is no live session with this id", "SET session_store.strict = on", {"session_regenerate"}, OTHER | {"sid": "NULL"}),
+    (
+        "there is no live session with this id",
+        "SET session_store.strict = on",
+        {"session_regenerate"},
+        OTHER | {"sid": "NULL"},
+    ),
     ("a live session with this id exists", "", CREATES, {"sid": "%(sid)s"}),
     (
         "a live session with this id exists",
@@ -85,11 +98,12 @@ STATES = [
     (READ_ONLY, "SET TRANSACTION READ ONLY", {"session_read", "session_start"}, OTHER),
     ('the table "session" of extension session_store is missing', "ALTER TABLE session RENAME TO real", EVERY, {}),
     ('the columns of table "session" are not those of extension session_store', ALTER, EVERY, {}),
-    (CONTENTION, UNDO, CHANGES - CREATES, {}),
-    (CONTENTION, UNDO, CREATES | {"session_read", "session_start"}, OTHER),
+    (SUPPRESSED, UNDO, CHANGES - CREATES | {"session_destroy"}, {}),
+    (SUPPRESSED, UNDO, CREATES | {"session_read", "session_start"}, OTHER),
 ]
 CREATE = f"""SELECT session_create('{{"k": 0}}', '{SID}')"""
 ARGUMENTS = {"sid": SID, "value": VALUE, "deep": DEEP}
+
 
 class Function(NamedTuple):
     name: str

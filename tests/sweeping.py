@@ -95,6 +95,10 @@ def starts(log):
     return kinds.count("launcher"), kinds.count("sweeper")
 
 
+def complaints(log):
+    return [line for line in log.splitlines() if any(word in line for word in ("WARNING:", "ERROR:", "PANIC:"))]
+
+
 def apply(cluster, **settings):
     """Sets and reloads; on return every process has been told."""
     cluster.configure(**settings)

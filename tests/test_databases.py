@@ -184,3 +184,19 @@ def test_the_view_and_a_dump_work_before_the_library_is_loaded(database):
     with pytest.raises(errors.UndefinedObject):
         fresh.execute("SHOW session_store.max_lifetime")
     assert one(fresh, "SELECT data FROM session_live") == {"a": 1}
+
+
+def test_instances_that_all_create_the_extension_when_they_start(bare_database):
+    """With the lock that the README shows; without it all but one would fail."""
+    at_start = """
+        BEGIN;
+        SELECT pg_advisory_xact_lock(hashtext('session_store'));
+        CREATE EXTENSION IF NOT EXISTS session_store;
+        COMMIT;
+        SELECT length(session_create())"""
+    connections = [bare_database.connect() for _ in range(8)]
+    starts = [bare_database.begin(connection, at_start) for connection in connections]
+    assert all(start.exception(timeout=60) is None for start in starts)
+    assert [one(connection, "SELECT session_all()") for connection in connections] == [8] * 8
+    plain = bare_database.connect(APP)
+    plain.execute("CREATE EXTENSION IF NOT EXISTS session_store")  # needs no privilege where it is there

@@ -38,7 +38,7 @@ ON_A_DELETE = {
 ON_A_CHANGE = ON_A_DELETE | {
     "expression": "CREATE INDEX ON session (note('expression', version))",
     "predicate": "CREATE INDEX ON session (version) WHERE note('predicate', version) > 0",
-    "default": "ALTER TABLE session ALTER principal SET DEFAULT note('default')",
+    "default": "ALTER TABLE session ADD extra int DEFAULT note('default')",
     "generated": "ALTER TABLE session ADD extra int GENERATED ALWAYS AS (note('generated', version)) STORED",
     "check": "ALTER TABLE session ADD CHECK (note('check', version) > 0)",
     "view": """ALTER TABLE session RENAME TO real;

@@ -1,4 +1,4 @@
-"""Faults of the provider that this comes from, which must not come back (DESIGN, section 1)."""
+"""Faults of the provider that this comes from (README, "Coming from the beego provider"), which must not come back."""
 
 from concurrent.futures import wait
 

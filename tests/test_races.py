@@ -26,6 +26,9 @@ CREATE_N = "session_create('{\"new\": 1}', 'n')"
 PUT_N = "session_put('n', '{\"put\": 1}')"
 CREATE_X = "session_create('{\"new\": 1}', 'x')"
 GC = "session_gc()"
+# What changes nothing locks all the same.
+HOLD = "session_merge('s', '{}')"
+SAME = "session_set('s', 'old', '1')"
 
 # First, second, what the second returns after waiting for the first one's commit, and the sessions then.
 WAITING = [
@@ -62,6 +65,27 @@ WAITING = [
     (DESTROY, PUT, VERSION, {"s": {"put": 1}}),
     (DESTROY, CREATE, "s", {"s": {"new": 1}}),
     (DESTROY, MOVE, "n", {"n": {}}),
+    # A write that changes nothing, by what it holds and by what it waits for.
+    (HOLD, SET, VERSION, {"s": OLD | {"k": 1}}),
+    (HOLD, SAME, 1000, {"s": OLD}),
+    (HOLD, HOLD, 1000, {"s": OLD}),
+    (HOLD, RELEASE_AT, VERSION, {"s": {"saved": 1}}),
+    (HOLD, PUT, VERSION, {"s": {"put": 1}}),
+    (HOLD, TOUCH, True, {"s": OLD}),
+    (HOLD, DESTROY, True, {}),
+    (HOLD, MOVE, "n", {"n": OLD}),
+    (SAME, SET, VERSION, {"s": OLD | {"k": 1}}),
+    (SAME, DESTROY, True, {}),
+    ("session_delete('s', 'none')", SET, VERSION, {"s": OLD | {"k": 1}}),
+    ("session_release('s', '{\"old\": 1}')", SET, VERSION, {"s": OLD | {"k": 1}}),
+    ("session_put('s', '{\"old\": 1}')", SET, VERSION, {"s": OLD | {"k": 1}}),
+    (SET, HOLD, VERSION, {"s": OLD | {"k": 1}}),
+    (SET, SAME, VERSION, {"s": OLD | {"k": 1}}),
+    (DESTROY, HOLD, "P0002", {}),
+    (DESTROY, SAME, "P0002", {}),
+    (DESTROY, "session_release('s', '{\"old\": 1}')", None, {}),
+    (DESTROY, "session_put('s', '{\"old\": 1}')", VERSION, {"s": OLD}),
+    (MOVE, HOLD, "P0002", {"n": OLD}),
     # A new id.
     (SET, MOVE, "n", {"n": OLD | {"k": 1}}),
     (RELEASE, RENEW, NEW_ID, {NEW_ID: {"saved": 1}}),
@@ -104,6 +128,12 @@ PROMPT = [
     (SET, "session_get('s')", OLD, {"s": OLD | {"k": 1}}),
     (SET, READ, OLD, {"s": OLD | {"k": 1}}),
     (SET, "session_touch('s') IS NOT NULL", True, {"s": OLD | {"k": 1}}),
+    (HOLD, "session_get('s')", OLD, {"s": OLD}),
+    (HOLD, READ, OLD, {"s": OLD}),
+    (HOLD, "session_exist('s')", True, {"s": OLD}),
+    (HOLD, "session_touch('s') IS NOT NULL", True, {"s": OLD}),
+    (HOLD, "(SELECT sid FROM session_start('s'))", "s", {"s": OLD}),
+    (MOVE, "session_get('s')", OLD, {"n": OLD}),
     (DESTROY, "session_get('s')", OLD, {}),
     (DESTROY, "session_touch('s') IS NOT NULL", True, {}),
     (DESTROY, READ, OLD, {}),

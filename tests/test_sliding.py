@@ -47,6 +47,7 @@ def has_slid(owner, sid):
     return one(owner, find, sid.encode())
 
 
+@pytest.mark.direct
 @levels
 @reads
 def test_a_read_in_an_open_transaction_blocks_nobody(owner, reader, level, read):
@@ -60,6 +61,7 @@ def test_a_read_in_an_open_transaction_blocks_nobody(owner, reader, level, read)
     reader.execute("COMMIT")
 
 
+@pytest.mark.direct
 def test_sessions_and_business_rows_taken_in_opposite_order_do_not_deadlock(database, owner):
     owner.execute("CREATE TABLE business AS SELECT 1 AS n; GRANT ALL ON business TO app")
     sid = used_a_while_ago(owner, "s")
@@ -193,6 +195,7 @@ def test_a_row_that_is_locked_is_skipped(database, owner, reader, level):
     assert has_slid(owner, "free")
 
 
+@pytest.mark.direct
 @levels
 def test_a_row_that_was_changed_meanwhile_is_skipped(owner, reader, level):
     sids = [used_a_while_ago(owner, sid) for sid in ("changed", "deleted", "free")]
@@ -208,6 +211,7 @@ def test_a_row_that_was_changed_meanwhile_is_skipped(owner, reader, level):
     assert has_slid(owner, "free")
 
 
+@pytest.mark.direct
 @levels
 def test_what_the_transaction_wrote_is_kept_when_a_slide_is_skipped(owner, reader, level):
     owner.execute("CREATE TABLE business (n int); GRANT ALL ON business TO app")
@@ -220,6 +224,7 @@ def test_what_the_transaction_wrote_is_kept_when_a_slide_is_skipped(owner, reade
     assert one(owner, "SELECT n FROM business") == 1
 
 
+@pytest.mark.direct
 def test_commit_does_not_wait_for_a_locked_table(database, owner, reader):
     sid = used_a_while_ago(owner, "s")
     locker = database.connect()
@@ -333,6 +338,7 @@ def test_a_deferred_trigger_may_read_sessions(owner, reader):
     assert has_slid(owner, sid)
 
 
+@pytest.mark.direct
 def test_preparing_a_transaction_leaves_no_lock_of_a_slide(new_server):
     server = new_server(max_prepared_transactions=2)
     database = server.create_database()
@@ -468,6 +474,7 @@ def test_what_expires_while_a_read_waits_for_the_table_is_absent(owner, values_a
     assert one(owner, "SELECT count(*) FROM session_live WHERE data ? 'old'") == 0
 
 
+@pytest.mark.direct
 @pytest.mark.parametrize("call", ["""session_release('s', '{"late": 1}')""", "session_touch('s', '2 hours')"])
 def test_what_expires_while_a_write_waits_stays_so_though_it_was_read_before(database, owner, call):
     owner.execute("SELECT session_create('{}', 's')")

@@ -5,8 +5,8 @@ import time
 import pytest
 from conftest import EXTENDED, Server, one, wait_until
 from sweeping import (
-    EVERY_SECOND, PRELOADED, add_expired, create_template, expired, extend, gate, let_go, stall, starts, stats,
-    wait_for_launcher, wait_for_sweeps, wait_until_swept, workers,
+    EVERY_SECOND, PRELOADED, add_expired, complaints, create_template, expired, extend, gate, let_go, stall, starts,
+    stats, wait_for_launcher, wait_for_sweeps, wait_until_swept, workers,
 )  # fmt: skip
 
 SLOW = EVERY_SECOND | {"session_store.gc_batch_size": "10"}
@@ -35,10 +35,6 @@ def database(cluster):
 def watcher(cluster):
     with cluster.connect() as watcher:
         yield watcher
-
-
-def complaints(log):
-    return [line for line in log.splitlines() if any(word in line for word in ("WARNING:", "ERROR:", "PANIC:"))]
 
 
 # Extensions

@@ -1,6 +1,7 @@
 """What happens to the background workers while processes end, and servers restart, crash or are standbys."""
 
 import os
+import re
 import signal
 import time
 
@@ -13,8 +14,14 @@ from sweeping import (
     wait_for_launcher, wait_for_sweeps, wait_until_swept, wait_until_up, workers,
 )  # fmt: skip
 
+ALONE = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 preload = pytest.mark.parametrize("preload", [{}, PRELOADED], ids=["started by a call", "preloaded"])
 SLOW = EVERY_SECOND | {"session_store.gc_batch_size": "10"}
+
+
+def wait_until_alone(cluster):
+    with cluster.connect() as last:
+        wait_until(lambda: one(last, ALONE) == 0)
 
 
 # Processes
@@ -41,6 +48,44 @@ def test_a_launcher_that_is_terminated_comes_back(new_server, preload):
     wait_for_launcher(owner, launcher, 10)
     let_go(owner)
     wait_until_swept(owner)
+
+
+@preload
+def test_the_end_of_a_launcher_is_nothing_to_alarm_anybody(new_server, preload):
+    """Whoever watches the log for FATAL hears of no shutdown, and of no pg_terminate_backend."""
+    cluster = new_server(session_store__gc_interval="1h", **preload)
+    database, owner = extend(cluster)
+    add_expired(owner, 3)
+    cluster.reload()
+    wait_until_swept(owner)
+    launcher = wait_for_launcher(owner)
+    assert one(owner, "SELECT pg_terminate_backend(%s, 2000)", launcher)
+    assert f'background worker "session_store launcher" (PID {launcher}) exited with exit code 1' in cluster.log_text()
+    launcher = wait_for_launcher(owner, launcher, 10)
+    wait_for_sweeps(owner, 1)
+    wait_until(lambda: not workers(owner, "sweeper"))
+    owner.close()  # what the server says to a client that is there is another matter
+    wait_until_alone(cluster)
+    cluster.stop("fast")
+    wait_until(lambda: "database system is shut down" in cluster.log_text())
+    assert not re.search("FATAL|ERROR|WARNING", cluster.log_text())
+
+
+@preload
+def test_a_launcher_leaves_in_mid_sweep_when_it_is_told_to(new_server, preload):
+    cluster = new_server(**SLOW, **preload)
+    database, owner = extend(cluster)
+    pid = stall(database, owner, "expired25")
+    launcher = wait_for_launcher(owner)
+    begun = time.monotonic()
+    assert one(owner, "SELECT pg_terminate_backend(%s, 2000)", launcher)
+    assert time.monotonic() - begun < 1
+    assert pid in workers(owner, "sweeper")
+    assert "FATAL" not in cluster.log_text()
+    launcher = wait_for_launcher(owner, launcher, 10)
+    owner.close()
+    cluster.stop("fast")
+    assert not re.search(f"\\[{launcher}\\] .*FATAL|session_store launcher.*administrator", cluster.log_text())
 
 
 @preload

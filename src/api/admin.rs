@@ -2,24 +2,24 @@
 
 use super::jsonb_of;
 use crate::error::Error;
-use crate::pg::{Caller, JsonbBuf};
+use crate::pg::{Call, JsonbBuf};
 use crate::store::Store;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 /// How many sessions are live.
 #[pg_extern]
-fn session_all(caller: Caller) -> Result<i64, ErrorReport> {
-    Ok(Store::open(caller)?.count())
+fn session_all(call: Call) -> Result<i64, ErrorReport> {
+    Ok(Store::open(&call)?.count())
 }
 
 /// Removes expired sessions, at most `max_rows`; how many.
 #[pg_extern]
-fn session_gc(max_rows: default!(Option<i64>, "NULL"), caller: Caller) -> Result<i64, ErrorReport> {
+fn session_gc(max_rows: default!(Option<i64>, "NULL"), call: Call) -> Result<i64, ErrorReport> {
     if max_rows.is_some_and(|rows| rows < 0) {
         return Err(Error::NegativeRows.into());
     }
-    Ok(Store::open_for_writing(caller)?.collect(max_rows))
+    Ok(Store::open_for_writing(&call)?.collect(max_rows))
 }
 
 /// What `session_data` holds, NULL if it is opaque or damaged.

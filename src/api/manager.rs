@@ -4,9 +4,9 @@ use super::{document, jsonb_of, new_terms, session_id, timestamptz};
 use crate::codec::Content;
 use crate::error::Error;
 use crate::id::SessionId;
-use crate::pg::{AtMostOne, Caller, Jsonb, JsonbBuf, Record};
+use crate::pg::{AtMostOne, Call, Jsonb, JsonbBuf, Record, Timestamp};
 use crate::store::{self, Started, Store};
-use crate::table::Session;
+use crate::table::{Found, Session};
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::Datum;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -40,12 +40,12 @@ fn session_start(
     presented: default!(Option<&str>, "NULL"),
     lifetime: default!(Option<Interval>, "NULL"),
     deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
-    caller: Caller,
+    call: Call,
 ) -> Result<AtMostOne<StartedRow>, ErrorReport> {
     // An id of the wrong form is one that this server never gave out: unknown.
     let known = presented.and_then(SessionId::parse);
     let terms = new_terms(lifetime, deadline)?;
-    let Started { new_id, data, version } = Store::open(caller)?.start(known, terms)?;
+    let Started { new_id, data, version } = Store::open(&call)?.start(known, terms)?;
     let is_new = new_id.is_some();
     let sid = new_id.map(|id| id.into_string()).or(presented.map(str::to_owned));
     let data = jsonb_of(&data)?;
@@ -59,10 +59,10 @@ fn session_create(
     sid: default!(Option<&str>, "NULL"),
     lifetime: default!(Option<Interval>, "NULL"),
     deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
-    caller: Caller,
+    call: Call,
 ) -> Result<String, ErrorReport> {
     let data = document(data, "data")?;
-    create(&data, sid, lifetime, deadline, caller)
+    create(&data, sid, lifetime, deadline, &call)
 }
 
 /// Creates a session with this content; its id.
@@ -71,14 +71,14 @@ pub(super) fn create(
     sid: Option<&str>,
     lifetime: Option<Interval>,
     deadline: Option<TimestampWithTimeZone>,
-    caller: Caller,
+    call: &Call,
 ) -> Result<String, ErrorReport> {
     let terms = new_terms(lifetime, deadline)?;
     let chosen = sid.map(|sid| session_id(Some(sid))).transpose()?;
-    let store = Store::open_for_writing(caller)?;
+    let store = Store::open_for_writing(call)?;
     match chosen.zip(sid) {
         Some((id, sid)) => {
-            store.create(&id.key(), data, terms)?;
+            store.create(id.key(), data, terms)?;
             Ok(sid.to_owned())
         }
         None => Ok(store.create_fresh(data, terms)?.0.into_string()),
@@ -90,6 +90,7 @@ struct LoadedRow {
     data: Option<Datum>,
     payload: Option<Datum>,
     session: Session,
+    expires_at: Timestamp,
 }
 
 impl Record for LoadedRow {
@@ -99,16 +100,16 @@ impl Record for LoadedRow {
 
     fn columns(self) -> Vec<Option<Datum>> {
         let session = self.session;
-        let seconds = i64::from(session.terms.lifetime.seconds());
+        let seconds = i64::from(session.lifetime.seconds());
         vec![
             self.data,
             self.payload,
             session.version.into_datum(),
             session.principal.into_datum(),
             timestamptz(session.created_at).into_datum(),
-            timestamptz(session.expiry).into_datum(),
+            timestamptz(self.expires_at).into_datum(),
             Interval::from_micros(seconds * 1_000_000).into_datum(),
-            session.terms.deadline.and_then(timestamptz).into_datum(),
+            session.deadline.and_then(timestamptz).into_datum(),
         ]
     }
 }
@@ -118,14 +119,15 @@ impl Record for LoadedRow {
 fn session_load(
     sid: Option<&str>,
     slide: default!(Option<bool>, "true"),
-    caller: Caller,
+    call: Call,
 ) -> Result<AtMostOne<LoadedRow>, ErrorReport> {
-    let Some(session) = look_up(sid, slide, caller)? else { return Ok(AtMostOne(None)) };
+    let Some(found) = look_up(sid, slide, &call)? else { return Ok(AtMostOne(None)) };
+    let (session, expires_at) = (found.session, found.promised);
     let (data, payload) = match Content::parse(&session.data).map_err(Error::from)? {
         Content::Map(map) => (JsonbBuf(map.to_jsonb().map_err(Error::from)?).into_datum(), None),
         Content::Opaque(payload) => (None, payload.into_datum()),
     };
-    Ok(AtMostOne(Some(LoadedRow { data, payload, session })))
+    Ok(AtMostOne(Some(LoadedRow { data, payload, session, expires_at })))
 }
 
 /// What `session_fetch` returns.
@@ -149,9 +151,9 @@ impl Record for FetchedRow {
 fn session_fetch(
     sid: Option<&str>,
     slide: default!(Option<bool>, "true"),
-    caller: Caller,
+    call: Call,
 ) -> Result<AtMostOne<FetchedRow>, ErrorReport> {
-    let Some(session) = look_up(sid, slide, caller)? else { return Ok(AtMostOne(None)) };
+    let Some(session) = look_up(sid, slide, &call)? else { return Ok(AtMostOne(None)) };
     let (data, payload) = match Content::parse(&session.data).map_err(Error::from)? {
         // The text of a json has the form of a bytea.
         Content::Map(map) => (map.to_text().map_err(Error::from)?.into_datum(), None),
@@ -161,14 +163,14 @@ fn session_fetch(
 }
 
 /// The live session, kept alive unless `slide` is false.
-fn look_up(
+fn look_up<'call>(
     sid: Option<&str>,
     slide: Option<bool>,
-    caller: Caller,
-) -> crate::error::Result<Option<Session>> {
+    call: &'call Call,
+) -> crate::error::Result<Option<Found<'call>>> {
     let id = session_id(sid)?;
-    let store = Store::open(caller)?;
-    Ok(if slide.unwrap_or(true) { store.read(id) } else { store.peek(id) })
+    let store = Store::open(call)?;
+    if slide.unwrap_or(true) { store.read(id) } else { store.peek(id) }
 }
 
 /// Keeps a session alive, or changes how long it lives; the expiry, NULL if there is no session.
@@ -177,11 +179,11 @@ fn session_touch(
     sid: Option<&str>,
     lifetime: default!(Option<Interval>, "NULL"),
     deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
-    caller: Caller,
+    call: Call,
 ) -> Result<Option<TimestampWithTimeZone>, ErrorReport> {
     let id = session_id(sid)?;
     let terms = new_terms(lifetime, deadline)?;
-    let expiry = Store::open_for_writing(caller)?.touch(id, terms)?;
+    let expiry = Store::open_for_writing(&call)?.touch(id, terms)?;
     Ok(expiry.and_then(timestamptz))
 }
 

@@ -12,8 +12,8 @@ mod store;
 use crate::codec::{self, Content};
 use crate::error::{Error, Result};
 use crate::id::SessionId;
-use crate::lifetime::{Lifetime, Timestamp};
-use crate::pg::{Jsonb, JsonbBuf};
+use crate::lifetime::Lifetime;
+use crate::pg::{Jsonb, JsonbBuf, Timestamp};
 use crate::store::NewTerms;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 

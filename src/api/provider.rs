@@ -1,7 +1,7 @@
 //! The session provider: the calls of beego's provider interface, by its names.
 
 use super::{lifetime_of, required, session_id};
-use crate::pg::{Caller, JsonbBuf};
+use crate::pg::{Call, JsonbBuf};
 use crate::settings;
 use crate::store::{Store, map_of};
 use pgrx::datum::Interval;
@@ -18,10 +18,13 @@ fn session_init(max_lifetime: Option<Interval>) -> Result<(), ErrorReport> {
 
 /// The values of a session, which is created if there is none.
 #[pg_extern]
-fn session_read(sid: Option<&str>, caller: Caller) -> Result<Option<JsonbBuf>, ErrorReport> {
+fn session_read(sid: Option<&str>, call: Call) -> Result<Option<JsonbBuf>, ErrorReport> {
     let id = session_id(sid)?;
-    let store = Store::open(caller)?;
-    let session = if settings::strict() { store.read(id) } else { Some(store.read_or_create(id)?) };
+    let store = Store::open(&call)?;
+    let session = match settings::strict() {
+        true => store.read(id)?.map(|found| found.session),
+        false => Some(store.read_or_create(id)?),
+    };
     let Some(session) = session else { return Ok(None) };
     let map = map_of(&session)?;
     Ok(Some(JsonbBuf(map.to_jsonb().map_err(crate::error::Error::from)?)))
@@ -29,9 +32,9 @@ fn session_read(sid: Option<&str>, caller: Caller) -> Result<Option<JsonbBuf>, E
 
 /// Whether there is a live session. Does not keep it alive.
 #[pg_extern]
-fn session_exist(sid: Option<&str>, caller: Caller) -> Result<bool, ErrorReport> {
+fn session_exist(sid: Option<&str>, call: Call) -> Result<bool, ErrorReport> {
     let id = session_id(sid)?;
-    Ok(Store::open(caller)?.peek(id).is_some())
+    Ok(Store::open(&call)?.peek(id)?.is_some())
 }
 
 /// Moves a session to a new id; the new id.
@@ -39,10 +42,10 @@ fn session_exist(sid: Option<&str>, caller: Caller) -> Result<bool, ErrorReport>
 fn session_regenerate(
     oldsid: Option<&str>,
     sid: default!(Option<&str>, "NULL"),
-    caller: Caller,
+    call: Call,
 ) -> Result<String, ErrorReport> {
     let old = session_id(Some(required(oldsid, "oldsid")?))?;
-    let store = Store::open_for_writing(caller)?;
+    let store = Store::open_for_writing(&call)?;
     match sid {
         Some(new) => {
             store.regenerate_as(old, session_id(sid)?)?;
@@ -54,7 +57,7 @@ fn session_regenerate(
 
 /// Ends a session; whether there was one.
 #[pg_extern]
-fn session_destroy(sid: Option<&str>, caller: Caller) -> Result<bool, ErrorReport> {
+fn session_destroy(sid: Option<&str>, call: Call) -> Result<bool, ErrorReport> {
     let id = session_id(sid)?;
-    Ok(Store::open_for_writing(caller)?.destroy(id))
+    Ok(Store::open_for_writing(&call)?.destroy(id)?)
 }

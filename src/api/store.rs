@@ -3,7 +3,7 @@
 use super::{document, new_terms, required, session_id};
 use crate::codec::{self, Content};
 use crate::error::Error;
-use crate::pg::{Caller, Jsonb, JsonbBuf};
+use crate::pg::{Call, Jsonb, JsonbBuf};
 use crate::store::{Change, Store, map_of};
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -14,9 +14,9 @@ const JSON_NULL: &[u8] = &[0xf6];
 
 /// All values of a session, NULL if there is none.
 #[pg_extern]
-fn session_get(sid: Option<&str>, caller: Caller) -> Result<Option<JsonbBuf>, ErrorReport> {
+fn session_get(sid: Option<&str>, call: Call) -> Result<Option<JsonbBuf>, ErrorReport> {
     let id = session_id(sid)?;
-    let Some(session) = Store::open(caller)?.read(id) else { return Ok(None) };
+    let Some(session) = Store::open(&call)?.read(id)? else { return Ok(None) };
     Ok(Some(JsonbBuf(map_of(&session)?.to_jsonb().map_err(Error::from)?)))
 }
 
@@ -25,11 +25,11 @@ fn session_get(sid: Option<&str>, caller: Caller) -> Result<Option<JsonbBuf>, Er
 fn session_get_key(
     sid: Option<&str>,
     key: Option<&str>,
-    caller: Caller,
+    call: Call,
 ) -> Result<Option<JsonbBuf>, ErrorReport> {
     let id = session_id(sid)?;
     let key = required(key, "key")?;
-    let Some(session) = Store::open(caller)?.read(id) else { return Ok(None) };
+    let Some(session) = Store::open(&call)?.read(id)? else { return Ok(None) };
     let value = map_of(&session)?.get(key).map_err(Error::from)?;
     Ok(value.map(|value| value.to_jsonb().map(JsonbBuf)).transpose().map_err(Error::from)?)
 }
@@ -40,7 +40,7 @@ fn session_set(
     sid: Option<&str>,
     key: Option<&str>,
     value: Option<Jsonb<'_>>,
-    caller: Caller,
+    call: Call,
 ) -> Result<i64, ErrorReport> {
     let id = session_id(sid)?;
     let key = required(key, "key")?;
@@ -48,7 +48,7 @@ fn session_set(
         Some(Jsonb(jsonb)) => codec::encode_value(jsonb).map_err(Error::from)?,
         None => JSON_NULL.to_vec(),
     };
-    let store = Store::open_for_writing(caller)?;
+    let store = Store::open_for_writing(&call)?;
     Ok(store.edit(id, |map| Ok(Some(map.set(key, &value)?)))?)
 }
 
@@ -58,7 +58,7 @@ fn session_merge(
     sid: Option<&str>,
     patch: Option<Jsonb<'_>>,
     remove: default!(Option<Array<'_, &str>>, "NULL"),
-    caller: Caller,
+    call: Call,
 ) -> Result<i64, ErrorReport> {
     let id = session_id(sid)?;
     let patch = document(patch, "patch")?;
@@ -66,8 +66,10 @@ fn session_merge(
         return Err(Error::NotAnObject("patch").into());
     };
     let removed = keys(remove.as_ref(), "remove")?;
-    let store = Store::open_for_writing(caller)?;
-    Ok(store.edit(id, |map| Ok(Some(map.merge(&patch, &removed)?)))?)
+    let store = Store::open_for_writing(&call)?;
+    // The way to hold a session for the length of a request.
+    let locks = patch.is_empty() && removed.is_empty();
+    Ok(store.edit_locked(id, locks, |map| Ok(Some(map.merge(&patch, &removed)?)))?)
 }
 
 /// The keys in an array without NULLs, of which a client may pass any number.
@@ -82,14 +84,10 @@ fn keys<'a>(array: Option<&'a Array<'_, &str>>, name: &'static str) -> Result<Ve
 
 /// Drops one key; whether it was there.
 #[pg_extern]
-fn session_delete(
-    sid: Option<&str>,
-    key: Option<&str>,
-    caller: Caller,
-) -> Result<bool, ErrorReport> {
+fn session_delete(sid: Option<&str>, key: Option<&str>, call: Call) -> Result<bool, ErrorReport> {
     let id = session_id(sid)?;
     let key = required(key, "key")?;
-    let store = Store::open_for_writing(caller)?;
+    let store = Store::open_for_writing(&call)?;
     let was_there = std::cell::Cell::new(false);
     store.edit(id, |map| {
         let without = map.remove(key)?;
@@ -101,12 +99,12 @@ fn session_delete(
 
 /// Drops all keys; the session's version.
 #[pg_extern]
-fn session_flush(sid: Option<&str>, caller: Caller) -> Result<i64, ErrorReport> {
+fn session_flush(sid: Option<&str>, call: Call) -> Result<i64, ErrorReport> {
     let id = session_id(sid)?;
-    let store = Store::open_for_writing(caller)?;
+    let store = Store::open_for_writing(&call)?;
     let flushed = store.change(id, |session| {
         let data = Some(codec::Map::empty().stored().to_vec());
-        Ok(Some(Change { data, terms: session.terms }))
+        Ok(Some(Change { data, terms: session.terms(), locks: false }))
     })?;
     Ok(flushed.ok_or(Error::NoSession)?.version)
 }
@@ -119,12 +117,12 @@ fn session_release(
     version: default!(Option<i64>, "NULL"),
     lifetime: default!(Option<Interval>, "NULL"),
     deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
-    caller: Caller,
+    call: Call,
 ) -> Result<Option<i64>, ErrorReport> {
     let id = session_id(sid)?;
     let data = document(data, "data")?;
     let terms = new_terms(lifetime, deadline)?;
-    Ok(Store::open_for_writing(caller)?.release(id, &data, version, terms)?)
+    Ok(Store::open_for_writing(&call)?.release(id, &data, version, terms)?)
 }
 
 /// Creates or replaces a session; the version.
@@ -134,10 +132,10 @@ fn session_put(
     data: Option<Jsonb<'_>>,
     lifetime: default!(Option<Interval>, "NULL"),
     deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
-    caller: Caller,
+    call: Call,
 ) -> Result<i64, ErrorReport> {
     let id = session_id(sid)?;
     let data = document(data, "data")?;
     let terms = new_terms(lifetime, deadline)?;
-    Ok(Store::open_for_writing(caller)?.put(id, &data, terms)?)
+    Ok(Store::open_for_writing(&call)?.put(id, &data, terms)?)
 }

@@ -49,6 +49,11 @@ impl<'a> Map<'a> {
         Map { stored, count, body }
     }
 
+    /// Whether it has no keys.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// The bytes to store.
     pub fn stored(&self) -> &'a [u8] {
         self.stored

@@ -1,65 +1,158 @@
-//! Where the extension lives: found from the called function, never through `search_path`.
+//! What the catalog says of tables, roles and databases: look-ups in the system caches, by oid and
+//! schema, never through `search_path`.
 
-use super::Caller;
+use super::Lock;
 use core::ffi::CStr;
-use pgrx::{pg_guard, pg_sys};
+use pgrx::pg_sys;
 
-/// The place of a table: its quoted schema name, identity and owner.
+/// A table, its place and its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Home {
+pub struct TableName {
     /// Schema name, quoted where SQL needs it.
     pub schema: String,
     /// The table.
     pub table: pg_sys::Oid,
-    /// Whose rights its users act with.
+    /// The role that owns it.
     pub owner: pg_sys::Oid,
 }
 
-/// Finds the table `name` in the schema of the function that was called.
-pub fn home_of(caller: Caller, name: &CStr) -> Option<Home> {
-    // SAFETY: a look-up in the system cache; InvalidOid if there is no such function.
-    home_in(unsafe { pg_sys::get_func_namespace(caller.function()) }, name)
+/// The schema of a function, InvalidOid if there is no such function.
+pub fn schema_of_function(function: pg_sys::Oid) -> pg_sys::Oid {
+    // SAFETY: a look-up in the system cache.
+    unsafe { pg_sys::get_func_namespace(function) }
 }
 
-/// Finds the table `name` in the schema of another.
-pub fn home_beside(table: pg_sys::Oid, name: &CStr) -> Option<Home> {
-    // SAFETY: a look-up in the system cache; InvalidOid if there is no such table.
-    home_in(unsafe { pg_sys::get_rel_namespace(table) }, name)
+/// The schema of a table, InvalidOid if there is no such table.
+pub fn schema_of_table(table: pg_sys::Oid) -> pg_sys::Oid {
+    // SAFETY: a look-up in the system cache.
+    unsafe { pg_sys::get_rel_namespace(table) }
 }
 
 /// Finds the table `name` in a schema.
-pub fn home_in(namespace: pg_sys::Oid, name: &CStr) -> Option<Home> {
+pub fn find_table(schema: pg_sys::Oid, name: &CStr) -> Option<TableName> {
     // SAFETY: look-ups in the system caches; each result is checked before use.
     unsafe {
-        let table = pg_sys::get_relname_relid(name.as_ptr(), namespace);
-        let schema = pg_sys::get_namespace_name(namespace);
+        let table = pg_sys::get_relname_relid(name.as_ptr(), schema);
+        let schema = pg_sys::get_namespace_name(schema);
         if table == pg_sys::InvalidOid || schema.is_null() {
             return None;
         }
         // From the cache, for a lock might have to be waited for here.
+        let owner = with_relation_tuple(table, |tuple| {
+            (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>()).relowner
+        })?;
+        let quoted = CStr::from_ptr(pg_sys::quote_identifier(schema));
+        Some(TableName { schema: quoted.to_string_lossy().into_owned(), table, owner })
+    }
+}
+
+/// The transaction that changed a table's definition last; `None` if the table is gone.
+pub fn last_change_of_table(table: pg_sys::Oid) -> Option<pg_sys::TransactionId> {
+    // SAFETY: the system cache keeps the tuple's header.
+    unsafe {
+        with_relation_tuple(table, |tuple| {
+            let header = &*(*tuple).t_data;
+            let is_frozen =
+                u32::from(header.t_infomask) & pg_sys::HEAP_XMIN_FROZEN == pg_sys::HEAP_XMIN_FROZEN;
+            if is_frozen { pg_sys::FrozenTransactionId } else { header.t_choice.t_heap.t_xmin }
+        })
+    }
+}
+
+/// Runs `read` on the table's tuple of `pg_class`, if there is one.
+unsafe fn with_relation_tuple<R>(
+    table: pg_sys::Oid,
+    read: impl FnOnce(pg_sys::HeapTuple) -> R,
+) -> Option<R> {
+    // SAFETY: the tuple is released after it was read.
+    unsafe {
         let cache = pg_sys::SysCacheIdentifier::RELOID as i32;
         let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(table));
         if tuple.is_null() {
             return None;
         }
-        let owner = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>()).relowner;
+        let result = read(tuple);
         pg_sys::ReleaseSysCache(tuple);
-        let quoted = CStr::from_ptr(pg_sys::quote_identifier(schema));
-        Some(Home { schema: quoted.to_string_lossy().into_owned(), table, owner })
+        Some(result)
     }
 }
 
-/// Whether a table's owner may read it and write to it, as an owner may unless that was revoked.
-pub fn owner_may_write(home: &Home) -> bool {
-    let rights = (pg_sys::ACL_SELECT | pg_sys::ACL_INSERT | pg_sys::ACL_UPDATE) as pg_sys::AclMode;
+/// Whether the owner of a table that exists may read and write its rows, as owners may unless that
+/// was revoked.
+pub fn owner_may_write(table: &TableName) -> bool {
+    let rights = pg_sys::ACL_SELECT | pg_sys::ACL_INSERT | pg_sys::ACL_UPDATE | pg_sys::ACL_DELETE;
+    let rights = rights as pg_sys::AclMode;
     let all = pg_sys::AclMaskHow::ACLMASK_ALL;
     // SAFETY: look-ups in the system caches.
-    unsafe { pg_sys::pg_class_aclmask(home.table, home.owner, rights, all) == rights }
+    unsafe { pg_sys::pg_class_aclmask(table.table, table.owner, rights, all) == rights }
+}
+
+/// Whether a table has rules.
+pub fn has_rules(lock: &Lock<'_>) -> bool {
+    asks(lock, |relation| !relation.rd_rules.is_null())
+}
+
+/// Whether a table has statistics objects, whose expressions the planner looks at.
+pub fn has_statistics(lock: &Lock<'_>) -> bool {
+    // SAFETY: the relation is open.
+    asks(lock, |relation| unsafe {
+        let relation: *const pg_sys::RelationData = relation;
+        !pg_sys::RelationGetStatExtList(relation.cast_mut()).is_null()
+    })
+}
+
+/// Whether a rule or a trigger of a table may make nothing of an INSERT.
+pub fn may_suppress_inserts(lock: &Lock<'_>) -> bool {
+    asks(lock, |relation| {
+        // SAFETY: the description of the triggers lives as long as the relation is open.
+        let triggers = unsafe { relation.trigdesc.as_ref() };
+        let has_trigger =
+            triggers.is_some_and(|all| all.trig_insert_before_row || all.trig_insert_instead_row);
+        has_trigger || !relation.rd_rules.is_null()
+    })
+}
+
+/// Asks a locked table; false if it is gone.
+fn asks(lock: &Lock<'_>, question: impl FnOnce(&pg_sys::RelationData) -> bool) -> bool {
+    // SAFETY: the relation is closed again.
+    unsafe {
+        let relation = pg_sys::try_relation_open(lock.table(), pg_sys::NoLock as i32);
+        if relation.is_null() {
+            return false;
+        }
+        let answer = question(&*relation);
+        pg_sys::relation_close(relation, pg_sys::NoLock as i32);
+        answer
+    }
+}
+
+/// Whether a role is superuser.
+pub fn is_superuser(role: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up in the system cache.
+    unsafe { pg_sys::superuser_arg(role) }
+}
+
+/// The role that owns a function; `None` if there is no such function.
+pub fn owner_of_function(function: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    // SAFETY: the tuple is released after it was read.
+    unsafe {
+        let cache = pg_sys::SysCacheIdentifier::PROCOID as i32;
+        let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(function));
+        if tuple.is_null() {
+            return None;
+        }
+        let owner = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_proc>()).proowner;
+        pg_sys::ReleaseSysCache(tuple);
+        Some(owner)
+    }
 }
 
 /// Whether those of these columns that the table has are of these types.
-pub fn has_types(table: pg_sys::Oid, columns: &[(&CStr, pg_sys::Oid)]) -> bool {
-    columns.iter().all(|&(name, wanted)| {
+pub fn has_types<'a>(
+    table: pg_sys::Oid,
+    columns: impl IntoIterator<Item = (&'a CStr, pg_sys::Oid)>,
+) -> bool {
+    columns.into_iter().all(|(name, wanted)| {
         // SAFETY: look-ups in the system caches; a column that is not there has number 0.
         unsafe {
             let column = pg_sys::get_attnum(table, name.as_ptr());
@@ -74,7 +167,7 @@ pub fn current_database() -> pg_sys::Oid {
     unsafe { pg_sys::MyDatabaseId }
 }
 
-/// The databases that sessions may live in: neither templates nor closed to connections.
+/// The databases that can be connected to and are no templates.
 pub fn databases() -> Vec<pg_sys::Oid> {
     let mut databases = Vec::new();
     // SAFETY: a scan of a shared catalog, as autovacuum's launcher does it (`get_database_list`);
@@ -98,42 +191,4 @@ pub fn databases() -> Vec<pg_sys::Oid> {
         pg_sys::table_close(relation, lock);
     }
     databases
-}
-
-/// Takes note of catalog changes that other backends committed.
-pub fn accept_invalidations() {
-    // SAFETY: called inside a transaction, where the relation cache may be rebuilt.
-    unsafe { pg_sys::AcceptInvalidationMessages() };
-}
-
-static mut CHANGED: Option<fn(Option<pg_sys::Oid>)> = None;
-
-/// Has `changed` called when a relation (named, or `None` for any) or a schema may have changed.
-pub fn on_catalog_change(changed: fn(Option<pg_sys::Oid>)) {
-    // SAFETY: _PG_init runs once in a backend's only thread.
-    unsafe {
-        CHANGED = Some(changed);
-        pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::null());
-        pg_sys::CacheRegisterSyscacheCallback(
-            pg_sys::SysCacheIdentifier::NAMESPACEOID as i32,
-            Some(schema_changed),
-            pg_sys::Datum::null(),
-        );
-    }
-}
-
-#[pg_guard]
-extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
-    // SAFETY: CHANGED is written once, before this callback is registered.
-    if let Some(changed) = unsafe { CHANGED } {
-        changed((relation != pg_sys::InvalidOid).then_some(relation));
-    }
-}
-
-#[pg_guard]
-extern "C-unwind" fn schema_changed(_arg: pg_sys::Datum, _cache: i32, _hash: u32) {
-    // SAFETY: CHANGED is written once, before this callback is registered.
-    if let Some(changed) = unsafe { CHANGED } {
-        changed(None);
-    }
 }

@@ -1,55 +1,56 @@
-//! Acting with the table owner's rights, the way referential-integrity checks do
-//! (`ri_PerformCheck` in PostgreSQL's `ri_triggers.c`): an application needs no table privilege.
+//! Acting with a table owner's rights, the way referential-integrity checks do (`ri_PerformCheck` in
+//! PostgreSQL's `ri_triggers.c`): an application needs no table privilege.
 
+use super::guc::SettingsLevel;
+use super::{Call, catalog};
+use core::marker::PhantomData;
 use pgrx::pg_sys;
 
-struct Identity {
+/// The rights with which statements run: those of a table's owner, for whom row security does not
+/// apply, until it is dropped.
+pub struct Rights<'call> {
     user: pg_sys::Oid,
     context: i32,
-    settings: Option<i32>,
+    settings: Option<SettingsLevel>,
+    call: PhantomData<&'call Call>,
 }
 
-/// What is forbidden while acting as another.
-static mut RESTRICTIONS: u32 = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_NOFORCE_RLS;
-
-/// Forbids, for the rest of this process, also what would act under its own identity later, such as
-/// a deferred trigger: for a process that is superuser and has tables of others before it, as
-/// autovacuum (CVE-2020-25695).
-pub fn restrict_operations() {
-    // SAFETY: a variable of the process's only thread.
-    unsafe { RESTRICTIONS |= pg_sys::SECURITY_RESTRICTED_OPERATION };
-}
-
-/// Runs `work` as `owner`, for whom row security does not apply.
-///
-/// An owner who is no superuser may have something to gain from who calls: triggers of his must
-/// leave nothing behind that acts with the caller's rights later, be it a deferred trigger, a
-/// temporary table or a `search_path`.
-pub fn with_rights_of<R>(owner: pg_sys::Oid, work: impl FnOnce() -> R) -> R {
-    let mut before = Identity { user: pg_sys::InvalidOid, context: 0, settings: None };
-    // SAFETY: Drop puts the identity back, also when unwinding; so does the abort of a transaction.
-    unsafe {
-        let mut restrictions = RESTRICTIONS;
-        if !pg_sys::superuser_arg(owner) {
+impl Call {
+    /// Acts as `owner`.
+    ///
+    /// An owner who is no superuser may have something to gain from who calls: triggers of his must
+    /// leave nothing behind that acts with the caller's rights later, be it a deferred trigger, a
+    /// temporary table or a `search_path`.
+    pub fn act_as(&self, owner: pg_sys::Oid) -> Rights<'_> {
+        let mut restrictions = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_NOFORCE_RLS;
+        let is_trusted = catalog::is_superuser(owner);
+        if !is_trusted {
             restrictions |= pg_sys::SECURITY_RESTRICTED_OPERATION;
-            before.settings = Some(pg_sys::NewGUCNestLevel());
         }
-        pg_sys::GetUserIdAndSecContext(&mut before.user, &mut before.context);
-        pg_sys::SetUserIdAndSecContext(owner, before.context | restrictions as i32);
+        let settings = (!is_trusted).then(SettingsLevel::begin);
+        let (mut user, mut context) = (pg_sys::InvalidOid, 0);
+        // SAFETY: Drop puts the identity back, also when unwinding; so does the abort of a
+        // transaction.
+        unsafe {
+            pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+            pg_sys::SetUserIdAndSecContext(owner, context | restrictions as i32);
+        }
+        Rights { user, context, settings, call: PhantomData }
     }
-    let _restore = before;
-    work()
 }
 
-impl Drop for Identity {
+impl Call {
+    /// Acts as who acts anyway.
+    pub fn act_as_oneself(&self) -> Rights<'_> {
+        // SAFETY: reads a variable of the process.
+        self.act_as(unsafe { pg_sys::GetUserId() })
+    }
+}
+
+impl Drop for Rights<'_> {
     fn drop(&mut self) {
-        // SAFETY: these values came from GetUserIdAndSecContext and NewGUCNestLevel. After an error
-        // the abort puts the settings back.
-        unsafe {
-            if let Some(level) = self.settings.filter(|_| !std::thread::panicking()) {
-                pg_sys::AtEOXact_GUC(false, level);
-            }
-            pg_sys::SetUserIdAndSecContext(self.user, self.context);
-        }
+        drop(self.settings.take());
+        // SAFETY: these values came from GetUserIdAndSecContext.
+        unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.context) };
     }
 }

@@ -1,59 +1,60 @@
-//! Keeps session ids out of the server log.
+//! Keeps the client's statements out of the server log.
 //!
 //! PostgreSQL logs the statement that caused an error, and with `log_lock_waits` one that waits.
-//! Drivers that interpolate parameters put the session id into that statement, so it is left out of
-//! our own messages, and of what PostgreSQL reports within a call of ours.
+//! Drivers that interpolate parameters put secrets into that statement, so it is left out of our own
+//! messages, and of what PostgreSQL reports within a call of ours.
 
 use core::ffi::CStr;
 use pgrx::{PgSqlErrorCode, pg_guard, pg_sys};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 /// The function name that marks an error as ours.
-pub const FUNCTION_NAME: &str = "session_store";
-const MARK: &CStr = c"session_store";
+static MARK: OnceLock<&CStr> = OnceLock::new();
 
-static mut NEXT: pg_sys::emit_log_hook_type = None;
+static NEXT: OnceLock<pg_sys::emit_log_hook_type> = OnceLock::new();
 
 /// How many calls of ours are under way: a trigger may call us within one.
-static mut CALLS: u32 = 0;
+static CALLS: AtomicU32 = AtomicU32::new(0);
 
 /// Whether a call of ours has failed and the transaction or savepoint is not rolled back yet.
-static mut HAS_FAILED: bool = false;
+static HAS_FAILED: AtomicBool = AtomicBool::new(false);
 
-/// A call of ours, under way until it is dropped.
-pub struct Call(());
+/// Hides the client's statement from the log until it is dropped: also from what ends the connection,
+/// and from what does not end the call.
+pub struct HiddenStatement(());
 
-impl Call {
-    /// Hides the statement from now on: what ends the connection, and what does not end the call,
-    /// is logged while it lasts.
+impl HiddenStatement {
     pub fn begin() -> Self {
-        // SAFETY: a variable of the backend's only thread.
-        unsafe { CALLS += 1 };
+        CALLS.fetch_add(1, Relaxed);
         Self(())
     }
 }
 
-impl Drop for Call {
+impl Drop for HiddenStatement {
     fn drop(&mut self) {
-        // SAFETY: as above. An error is logged when it has left the call.
-        unsafe {
-            CALLS -= 1;
-            HAS_FAILED |= std::thread::panicking();
+        CALLS.fetch_sub(1, Relaxed);
+        // An error is logged when it has left the call.
+        if std::thread::panicking() {
+            HAS_FAILED.store(true, Relaxed);
         }
     }
 }
 
 /// Says that errors from now on are others' again.
 pub fn show_statements_again() {
-    // SAFETY: as above.
-    unsafe { HAS_FAILED = false };
+    HAS_FAILED.store(false, Relaxed);
 }
 
-/// Installs the log hook; called once, when the library is loaded.
-pub fn hide_statements_of_our_errors() {
-    // SAFETY: _PG_init runs once in a backend's only thread.
+/// Installs the log hook; called once, when the library is loaded. Errors that say they come from a
+/// function of the name `mark` are ours.
+pub fn hide_statements_of_errors(mark: &'static CStr) {
+    let _ = MARK.set(mark);
+    // SAFETY: a hook is set in the process's only thread, and calls the one that was there before.
     unsafe {
-        NEXT = pg_sys::emit_log_hook;
-        pg_sys::emit_log_hook = Some(hide_statement);
+        if NEXT.set(pg_sys::emit_log_hook).is_ok() {
+            pg_sys::emit_log_hook = Some(hide_statement);
+        }
     }
 }
 
@@ -62,8 +63,9 @@ extern "C-unwind" fn hide_statement(error: *mut pg_sys::ErrorData) {
     // SAFETY: PostgreSQL passes a valid report; its function name is NULL or a C string.
     unsafe {
         let report = &mut *error;
-        let is_marked = !report.funcname.is_null() && CStr::from_ptr(report.funcname) == MARK;
-        if is_marked || HAS_FAILED || CALLS > 0 {
+        let mark = MARK.get().copied();
+        let is_marked = !report.funcname.is_null() && Some(CStr::from_ptr(report.funcname)) == mark;
+        if is_marked || HAS_FAILED.load(Relaxed) || CALLS.load(Relaxed) > 0 {
             report.hide_stmt = true;
             // The context of dynamic SQL quotes the statement too.
             report.hide_ctx = true;
@@ -72,7 +74,7 @@ extern "C-unwind" fn hide_statement(error: *mut pg_sys::ErrorData) {
                 report.detail_log = core::ptr::null_mut();
             }
         }
-        if let Some(next) = NEXT {
+        if let Some(Some(next)) = NEXT.get() {
             next(error);
         }
     }

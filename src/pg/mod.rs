@@ -1,48 +1,61 @@
 //! The boundary to PostgreSQL's C API, and the only place with `unsafe` code.
 //!
-//! Everything here is small, knows nothing of sessions, and gives the rest of the crate safe calls
-//! whose resources (identity, SPI connection, plans) are released on every way out.
+//! One file a concept of PostgreSQL. Nothing here knows what the tables hold. What a function relies
+//! on it asks for as a type: a [`Call`] keeps a snapshot active, a [`Lock`] is a locked table, [`Rights`]
+//! are those of a table's owner. All of them borrow from the call and are given up on every way out.
 
 #![allow(unsafe_code)]
 
+mod call;
 mod catalog;
-mod compat;
+
+mod guard;
+mod guc;
+mod heap;
 mod identity;
+mod invalidation;
+mod lock;
 mod log;
-mod lookup;
 mod memory;
+mod panic;
+mod plan;
 mod row;
-mod settings;
-mod shape;
 mod spi;
 mod table_result;
+mod timestamp;
+mod transaction;
 mod types;
-mod unguarded;
+mod value;
+mod version;
 mod worker;
-mod writer;
-mod xact;
 
+pub use call::{Call, Lock, LockMode};
 pub use catalog::{
-    Home, accept_invalidations, current_database, databases, has_types, home_beside, home_in,
-    home_of, on_catalog_change, owner_may_write,
+    TableName, current_database, databases, find_table, has_rules, has_statistics, has_types,
+    is_superuser, last_change_of_table, may_suppress_inserts, owner_may_write, owner_of_function,
+    schema_of_function, schema_of_table,
 };
-pub use compat::NEWER_TIMEOUTS;
-pub use identity::{restrict_operations, with_rights_of};
-pub use log::{Call, FUNCTION_NAME, hide_statements_of_our_errors};
-pub use lookup::KeyLookup;
+pub use guc::{refuse_connection, reserve_prefix, reset_value, set_for_session};
+pub use heap::{Column, Holder, Layout, Place, PlainTable, RowWrite};
+pub use identity::Rights;
+pub use invalidation::{accept_invalidations, on_catalog_change};
+pub use lock::{AdvisoryLock, HeldLock, is_database_locked};
+pub use log::hide_statements_of_errors;
+pub use memory::copy;
+pub use panic::report_panics_to_the_log;
 pub use row::Columns;
-pub use settings::{refuse_connection, reserve_prefix, reset_value, set_for_session};
-pub use shape::Shape;
-pub use spi::{Access, Address, Connection, Plan, Row, Rows, Value, connect};
+pub use spi::{Access, Connection, Plan, Row, Rows};
 pub use table_result::{AtMostOne, Record};
-pub use types::{Caller, Jsonb, JsonbBuf, random_bytes};
-pub use worker::{
-    Beacon, Report, SharedReport, Workers, define_workers, in_transaction, is_binary_upgrade,
-    is_preloaded, run_sweeper, send_reload, set_for_process, shared_number, start_launcher, wait,
+pub use timestamp::Timestamp;
+pub use transaction::{
+    HeldInterrupts, XactEvent, clock, commit_asynchronously, current_subtransaction, has_written,
+    in_subtransaction, is_read_only, keeps_snapshot, on_transaction_event, statement_start,
 };
-pub use writer::RowWriter;
-pub use xact::{
-    LockMode, XactEvent, clock, commit_as_set, commit_asynchronously, current_subtransaction,
-    has_written, in_subtransaction, is_read_only, lock, on_transaction_event, statement_start,
-    try_lock,
+pub use types::{Jsonb, JsonbBuf, random_bytes};
+pub use value::{Address, Value};
+pub use version::NEWER_TIMEOUTS;
+pub(crate) use worker::background_worker;
+pub use worker::{
+    BackgroundWorker, Ended, Exit, Process, SharedSegment, Starting, Termination, Woken,
+    WorkerTransaction, enter, is_binary_upgrade, send_reload, shared_numbers,
 };

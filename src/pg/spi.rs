@@ -3,16 +3,16 @@
 //! pgrx's own SPI client assigns a transaction id even to a SELECT that follows no write, and
 //! copies arguments and results through the heap; this one does neither.
 
-use super::row::Columns;
-use crate::lifetime::Timestamp;
+use super::guc::SettingsLevel;
+use super::{Columns, Rights, Value};
 use core::ffi::c_char;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
-use pgrx::{IntoDatum, pg_sys};
+use pgrx::pg_sys;
 use std::ffi::CString;
 
-/// More than any statement of ours takes.
-const MAX_ARGS: usize = 16;
+/// More than any statement takes.
+const MAX_ARGS: usize = 32;
 
 /// Whether a statement only looks, with the caller's snapshot, or sees and makes changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,80 +23,63 @@ pub enum Access {
     ReadWrite,
 }
 
-/// Where a row version is in the table (`ctid`); ordered as on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Address(u64);
-
-impl From<pg_sys::ItemPointerData> for Address {
-    fn from(tid: pg_sys::ItemPointerData) -> Self {
-        Self(pgrx::itemptr::item_pointer_to_u64(tid))
-    }
+/// A plan that outlives the transaction; freed when dropped.
+pub struct Plan {
+    plan: NonNull<pg_sys::_SPI_plan>,
+    /// Those of its parameters.
+    types: Box<[pg_sys::Oid]>,
 }
 
-impl From<Address> for pg_sys::ItemPointerData {
-    fn from(address: Address) -> Self {
-        let (block, offset) = pgrx::itemptr::u64_to_item_pointer_parts(address.0);
-        let ip_blkid = pg_sys::BlockIdData { bi_hi: (block >> 16) as u16, bi_lo: block as u16 };
-        Self { ip_blkid, ip_posid: offset }
-    }
-}
-
-/// A statement's argument.
-#[derive(Clone, Copy, Debug)]
-pub enum Value<'a> {
-    /// `bytea`
-    Bytes(&'a [u8]),
-    /// `bigint`
-    Int8(i64),
-    /// `integer`
-    Int4(i32),
-    /// `timestamptz`
-    Time(Timestamp),
-    /// `text`
-    Text(&'a str),
-    /// `tid[]`
-    Addresses(&'a [Address]),
-    /// NULL of whatever type
-    Null,
-}
-
-impl Value<'_> {
-    /// The datum; bytes are copied to the current memory context.
-    pub(super) fn datum(self) -> Option<pg_sys::Datum> {
-        match self {
-            Value::Bytes(bytes) => bytes.into_datum(),
-            Value::Int8(value) => value.into_datum(),
-            Value::Int4(value) => value.into_datum(),
-            Value::Time(Timestamp(value)) => value.into_datum(),
-            Value::Text(text) => text.into_datum(),
-            Value::Addresses(addresses) => {
-                let tids = addresses.iter().copied().map(pg_sys::ItemPointerData::from);
-                tids.collect::<Vec<_>>().into_datum()
+impl Plan {
+    /// Has it planned, if it is not or no longer, by the index: a plan made while the table was small
+    /// would read all of it when it has grown.
+    fn make(&self) {
+        // SAFETY: the plan lives, and a connection to SPI is open.
+        unsafe {
+            if self.is_made() {
+                return;
             }
-            Value::Null => None,
+            let settings = SettingsLevel::begin();
+            settings.set(c"enable_seqscan", c"off");
+            // Where there is no index, that looks so expensive as to be worth compiling.
+            settings.set(c"jit", c"off");
+            let made = pg_sys::SPI_plan_get_cached_plan(self.plan.as_ptr());
+            if !made.is_null() {
+                pg_sys::ReleaseCachedPlan(made, pg_sys::CurrentResourceOwner);
+            }
+        }
+    }
+
+    unsafe fn is_made(&self) -> bool {
+        // SAFETY: a statement that was prepared has a source for each query.
+        unsafe {
+            let sources = pg_sys::SPI_plan_get_plan_sources(self.plan.as_ptr());
+            let source = pg_sys::list_nth(sources, 0).cast::<pg_sys::CachedPlanSource>();
+            let plan = (*source).gplan;
+            (*source).is_valid && !plan.is_null() && (*plan).is_valid
         }
     }
 }
 
-/// A plan that outlives the transaction; freed when dropped.
-pub struct Plan(NonNull<pg_sys::_SPI_plan>);
-
 impl Drop for Plan {
     fn drop(&mut self) {
         // SAFETY: the plan was kept by SPI_keepplan and is freed once.
-        unsafe { pg_sys::SPI_freeplan(self.0.as_ptr()) };
+        unsafe { pg_sys::SPI_freeplan(self.plan.as_ptr()) };
     }
 }
 
 /// A connection to the SPI manager.
 pub struct Connection(());
 
-/// Connects, runs `work`, and disconnects.
-pub fn connect<R>(work: impl FnOnce(&Connection) -> R) -> R {
-    // SAFETY: paired with SPI_finish in Drop; an error in between is cleaned up by the abort.
-    unsafe { pg_sys::SPI_connect() };
-    let connection = Connection(());
-    work(&connection)
+impl Rights<'_> {
+    /// Connects with these rights, runs `work`, and disconnects.
+    pub fn connect<R>(&self, work: impl FnOnce(&Connection) -> R) -> R {
+        // SAFETY: paired with SPI_finish in Drop; an error in between is cleaned up by the abort.
+        // Rights borrow from a call, which keeps a snapshot active.
+        unsafe { pg_sys::SPI_connect() };
+        let connection = Connection(());
+        work(&connection)
+    }
 }
 
 impl Drop for Connection {
@@ -104,25 +87,32 @@ impl Drop for Connection {
         // After an error a connection opened below ours may still stand above it on SPI's stack,
         // and SPI_finish would close that one: leave it all to the abort.
         if !std::thread::panicking() {
-            // SAFETY: the matching SPI_connect is in `connect`.
+            // SAFETY: the matching SPI_connect is in `Rights::connect`.
             unsafe { pg_sys::SPI_finish() };
         }
     }
 }
 
 impl Connection {
-    /// Prepares `sql` for this and all later connections of the backend to SPI.
+    /// Prepares `sql` for this and all later connections of the backend to SPI. It is planned once,
+    /// whatever the arguments.
     pub fn prepare(&self, sql: &str, types: &[pg_sys::Oid]) -> Plan {
         let sql = CString::new(sql).expect("a statement has no NUL byte");
         let mut types = types.to_vec();
         // SAFETY: `types` lives through the call; SPI copies it and the text.
-        let plan =
-            unsafe { pg_sys::SPI_prepare(sql.as_ptr(), types.len() as i32, types.as_mut_ptr()) };
+        let plan = unsafe {
+            pg_sys::SPI_prepare_cursor(
+                sql.as_ptr(),
+                types.len() as i32,
+                types.as_mut_ptr(),
+                pg_sys::CURSOR_OPT_GENERIC_PLAN as i32,
+            )
+        };
         let plan = NonNull::new(plan).expect("a statement of ours is valid");
         // SAFETY: `plan` was just made by SPI_prepare.
         let kept = unsafe { pg_sys::SPI_keepplan(plan.as_ptr()) };
         assert_eq!(kept, 0, "SPI_keepplan");
-        Plan(plan)
+        Plan { plan, types: types.into() }
     }
 
     /// Runs a plan to its end.
@@ -132,12 +122,12 @@ impl Connection {
         args: impl IntoIterator<Item = Value<'a>>,
         access: Access,
     ) -> Rows<'_> {
-        let mut parameters = Parameters::from(args);
-        let _planner = PlannerSettings::begin();
-        // SAFETY: there are at least as many parameters as the plan has.
+        let mut parameters = Parameters::of(plan, args);
+        plan.make();
+        // SAFETY: there are as many parameters as the plan has, each of its type or NULL.
         let status = unsafe {
             pg_sys::SPI_execute_plan(
-                plan.0.as_ptr(),
+                plan.plan.as_ptr(),
                 parameters.values.as_mut_ptr(),
                 parameters.nulls.as_ptr(),
                 access == Access::ReadOnly,
@@ -156,13 +146,13 @@ impl Connection {
         mut each: impl FnMut(Row<'_>) -> bool,
     ) {
         const FETCH: core::ffi::c_long = 1_000;
-        let mut parameters = Parameters::from(args);
-        let _planner = PlannerSettings::begin();
+        let mut parameters = Parameters::of(plan, args);
+        plan.make();
         // SAFETY: as in `execute`; the portal is closed below, or with the transaction.
         let portal = unsafe {
             pg_sys::SPI_cursor_open(
                 core::ptr::null(),
-                plan.0.as_ptr(),
+                plan.plan.as_ptr(),
                 parameters.values.as_mut_ptr(),
                 parameters.nulls.as_ptr(),
                 true,
@@ -191,49 +181,17 @@ struct Parameters {
 }
 
 impl Parameters {
-    fn from<'a>(args: impl IntoIterator<Item = Value<'a>>) -> Self {
+    /// Those that the plan takes; the ones that are left out are NULL.
+    fn of<'a>(plan: &Plan, args: impl IntoIterator<Item = Value<'a>>) -> Self {
         let mut parameters =
-            Self { values: [pg_sys::Datum::null(); MAX_ARGS], nulls: [b' ' as c_char; MAX_ARGS] };
+            Self { values: [pg_sys::Datum::null(); MAX_ARGS], nulls: [b'n' as c_char; MAX_ARGS] };
         for (index, arg) in args.into_iter().enumerate() {
-            match arg.datum() {
-                Some(datum) => parameters.values[index] = datum,
-                None => parameters.nulls[index] = b'n' as c_char,
+            if let Some(datum) = arg.datum_of(plan.types[index]) {
+                parameters.values[index] = datum;
+                parameters.nulls[index] = b' ' as c_char;
             }
         }
         parameters
-    }
-}
-
-/// Has every plan made once, and by the index: a plan made while the table was small would read all
-/// of it when it has grown. Set as variables, for `SET LOCAL` would cost as much as a look-up.
-struct PlannerSettings {
-    enable_seqscan: bool,
-    plan_cache_mode: core::ffi::c_int,
-}
-
-impl PlannerSettings {
-    fn begin() -> Self {
-        // SAFETY: variables of the backend's only thread; Drop puts them back.
-        unsafe {
-            let before = Self {
-                enable_seqscan: pg_sys::enable_seqscan,
-                plan_cache_mode: pg_sys::plan_cache_mode,
-            };
-            pg_sys::enable_seqscan = false;
-            pg_sys::plan_cache_mode =
-                pg_sys::PlanCacheMode::PLAN_CACHE_MODE_FORCE_GENERIC_PLAN as core::ffi::c_int;
-            before
-        }
-    }
-}
-
-impl Drop for PlannerSettings {
-    fn drop(&mut self) {
-        // SAFETY: as above.
-        unsafe {
-            pg_sys::enable_seqscan = self.enable_seqscan;
-            pg_sys::plan_cache_mode = self.plan_cache_mode;
-        }
     }
 }
 
@@ -262,7 +220,8 @@ impl<'c> Rows<'c> {
         self.iter().next()
     }
 
-    fn iter(&self) -> impl Iterator<Item = Row<'c>> + use<'c> {
+    /// The rows returned.
+    pub fn iter(&self) -> impl Iterator<Item = Row<'c>> + use<'c> {
         let table = self.table;
         let count = table.map_or(0, |_| self.processed as usize);
         (0..count).filter_map(move |index| {
@@ -286,12 +245,13 @@ pub struct Row<'c> {
 }
 
 impl Columns for Row<'_> {
-    fn datum(&self, column: usize) -> Option<pg_sys::Datum> {
-        let mut is_null = false;
+    fn datum(&self, column: usize) -> Option<(pg_sys::Datum, pg_sys::Oid)> {
+        let (mut is_null, number) = (false, column as i32 + 1);
         // SAFETY: tuple and descriptor are of one result and alive while the connection is.
-        let datum = unsafe {
-            pg_sys::SPI_getbinval(self.tuple, self.descriptor, column as i32 + 1, &mut is_null)
+        let (datum, kind) = unsafe {
+            let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, number, &mut is_null);
+            (datum, pg_sys::SPI_gettypeid(self.descriptor, number))
         };
-        (!is_null).then_some(datum)
+        (!is_null).then_some((datum, kind))
     }
 }

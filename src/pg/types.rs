@@ -17,36 +17,12 @@ pub struct Jsonb<'a>(pub &'a [u8]);
 /// A `jsonb` result: the root container's bytes.
 pub struct JsonbBuf(pub Vec<u8>);
 
-/// The call itself: a virtual argument that says which function was called.
-#[derive(Clone, Copy)]
-pub struct Caller(pg_sys::FunctionCallInfo);
-
-impl Caller {
-    /// The called function.
-    pub fn function(self) -> pg_sys::Oid {
-        // SAFETY: PostgreSQL passes a valid call with look-up information to every SQL function.
-        unsafe { (*(*self.0).flinfo).fn_oid }
-    }
-}
-
 // SAFETY: the argument is a jsonb, by its SQL type below; a detoasted copy lives in the memory
 // context of the call, which outlives 'fcx.
 unsafe impl<'fcx> ArgAbi<'fcx> for Jsonb<'fcx> {
     unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
         // SAFETY: as above; a bytea and a jsonb are both plain varlenas.
         Jsonb(unsafe { <&'fcx [u8]>::unbox_arg_unchecked(arg) })
-    }
-}
-
-// SAFETY: takes the call itself, no SQL argument.
-unsafe impl<'fcx> ArgAbi<'fcx> for Caller {
-    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
-        // SAFETY: as for the type that is wrapped.
-        Caller(unsafe { pg_sys::FunctionCallInfo::unbox_arg_unchecked(arg) })
-    }
-
-    fn is_virtual_arg() -> bool {
-        true
     }
 }
 
@@ -73,7 +49,7 @@ unsafe impl BoxRet for JsonbBuf {
 
 // SAFETY: the SQL type is jsonb.
 unsafe impl SqlTranslatable for Jsonb<'_> {
-    const TYPE_IDENT: &'static str = "session_store::pg::Jsonb";
+    const TYPE_IDENT: &'static str = concat!(module_path!(), "::Jsonb");
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
     const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
     const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
@@ -82,19 +58,11 @@ unsafe impl SqlTranslatable for Jsonb<'_> {
 
 // SAFETY: the SQL type is jsonb.
 unsafe impl SqlTranslatable for JsonbBuf {
-    const TYPE_IDENT: &'static str = "session_store::pg::JsonbBuf";
+    const TYPE_IDENT: &'static str = concat!(module_path!(), "::JsonbBuf");
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
     const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
     const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
         Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
-}
-
-// SAFETY: has no form in SQL.
-unsafe impl SqlTranslatable for Caller {
-    const TYPE_IDENT: &'static str = "session_store::pg::Caller";
-    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::Skip);
-    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::Skip));
 }
 
 /// Bytes from the server's strong random source, or `None` when it has failed.

@@ -1,35 +1,45 @@
-//! Every statement that touches the table.
+//! Every statement that touches the rows of the table.
 //!
 //! Names and operators are schema-qualified throughout: the statements run with the owner's rights
 //! under whatever `search_path` the caller has. A `ctid` never stands alone, for in a partitioned
 //! table it names a row of each partition.
 
-use crate::pg::Beacon;
-use pgrx::pg_sys::{self, BYTEAOID, INT4OID, INT8OID, TEXTOID, TIDARRAYOID, TIMESTAMPTZOID};
+use super::columns::{self, COLUMNS, EXPIRY, KEY};
+use pgrx::pg_sys::{BYTEAOID, INT8OID, OIDOID, Oid, TIDARRAYOID, TIMESTAMPTZOID};
+
+/// A set of columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Columns(u32);
+
+impl FromIterator<usize> for Columns {
+    fn from_iter<T: IntoIterator<Item = usize>>(columns: T) -> Self {
+        Self(columns.into_iter().fold(0, |set, column| set | 1 << column))
+    }
+}
+
+impl Columns {
+    fn iter(self) -> impl Iterator<Item = usize> {
+        (0..COLUMNS.len()).filter(move |column| self.0 & 1 << column != 0)
+    }
+}
 
 /// A statement, kept as a plan.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statement {
     /// Read a session.
     Find,
-    /// Read a session and lock it.
+    /// Lock a session, if the row is as it was read.
     Lock,
-    /// Replace content and expiry, if the row is as it was read.
-    Save,
-    /// Replace expiry and terms, if the row is as it was read.
-    Extend,
-    /// Replace the expiry, if the row is as it was read and nobody has it locked.
-    Slide,
-    /// Replace the key, if the row is as it was read.
-    Rename,
     /// Add a session unless the key is taken. Locks nothing that is there already.
     Insert,
-    /// Begin anew in an expired row, if it is as it was read.
-    Replace,
-    /// Remove a session.
+    /// Add a session; an error if the key is taken.
+    InsertPlainly,
+    /// Change columns, if the row is as it was read.
+    Update(Columns),
+    /// Replace the expiry, if the row is as it was read and nobody has it locked.
+    Slide,
+    /// Remove a session, if the row is as it was read.
     Delete,
-    /// Remove a session if it has expired.
-    DeleteExpired,
     /// Count live sessions.
     Count,
     /// Remove expired sessions that nobody has locked.
@@ -38,80 +48,89 @@ pub enum Statement {
     Expired,
     /// Remove those of the sessions at some addresses that are expired and that nobody has locked.
     CollectAt,
-    /// Keep the figures of a sweep.
-    Record,
-    /// Keep the error of a sweep.
-    RecordError,
-    /// Find the launcher's process.
-    Launcher,
+    /// Find the functions that run with the rows of a table or of its partitions.
+    Functions,
 }
 
-/// How many statements there are.
-pub const COUNT: usize = Statement::Launcher as usize + 1;
+/// The parameters by which a row is recognised come first, see [`columns::compared`].
+fn first_change() -> usize {
+    columns::compared().count() + 1
+}
 
-/// Finds the schema of the extension, where no called function tells.
-pub const EXTENSION_SCHEMA: &str = "SELECT extnamespace FROM pg_catalog.pg_extension \
-    WHERE extname OPERATOR(pg_catalog.=) 'session_store'";
+fn name(column: usize) -> &'static str {
+    COLUMNS[column].name.to_str().expect("a column's name is ASCII")
+}
 
-/// The columns of `Find` and `Lock`, in the order in which `Session` reads them.
-const COLUMNS: &str =
-    "session_data, session_expiry, created_at, version, lifetime, deadline, principal";
+/// `format` of each column and of its parameter, the first of which is `$first`.
+fn list(
+    columns: impl IntoIterator<Item = usize>,
+    first: usize,
+    separator: &str,
+    format: impl Fn(&str, usize) -> String,
+) -> String {
+    let formatted = columns.into_iter().zip(first..).map(|(column, n)| format(name(column), n));
+    formatted.collect::<Vec<_>>().join(separator)
+}
 
-/// True while the row is as it was read: $1 key, $2 version, $3 expiry, $4 lifetime, $5 deadline.
-/// The version stands for the content; sliding and changed terms leave it alone.
-const AS_READ: &str = "session_key OPERATOR(pg_catalog.=) $1 \
-    AND version OPERATOR(pg_catalog.=) $2 \
-    AND session_expiry OPERATOR(pg_catalog.=) $3 \
-    AND lifetime OPERATOR(pg_catalog.=) $4 \
-    AND (deadline OPERATOR(pg_catalog.=) $5 OR deadline IS NULL AND $5 IS NULL)";
-
-const AS_READ_TYPES: [pg_sys::Oid; 5] =
-    [BYTEAOID, INT8OID, TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID];
+/// True while the row is as it was read. The version stands for the content.
+fn as_read() -> String {
+    let conditions = columns::compared().zip(1..).map(|(column, n)| {
+        let equal = format!("{} OPERATOR(pg_catalog.=) ${n}", name(column));
+        match COLUMNS[column].is_nullable {
+            true => format!("({equal} OR {} IS NULL AND ${n} IS NULL)", name(column)),
+            false => equal,
+        }
+    });
+    conditions.collect::<Vec<_>>().join(" AND ")
+}
 
 impl Statement {
+    /// Whether it changes or locks rows of the table.
+    pub fn is_a_change(self) -> bool {
+        use Statement::*;
+        !matches!(self, Find | Count | Expired | Functions)
+    }
+
+    /// Whether it asks the catalog alone.
+    pub fn is_of_catalog(self) -> bool {
+        self == Statement::Functions
+    }
+
     /// The text, for a table in `schema` (quoted).
     pub fn text(self, schema: &str) -> String {
         let session = format!("{schema}.session");
+        let key = name(KEY);
         match self {
             Statement::Find => format!(
-                "SELECT {COLUMNS} FROM {session} WHERE session_key OPERATOR(pg_catalog.=) $1"
+                "SELECT {} FROM {session} WHERE {key} OPERATOR(pg_catalog.=) $1",
+                list(0..COLUMNS.len(), 1, ", ", |column, _| column.to_owned())
             ),
-            Statement::Lock => format!("{} FOR NO KEY UPDATE", Statement::Find.text(schema)),
-            Statement::Save => format!(
-                "UPDATE {session} SET session_expiry = $6, lifetime = $7, deadline = $8, \
-                 session_data = $9, version = $10 WHERE {AS_READ}"
+            Statement::Lock => {
+                format!("SELECT FROM {session} WHERE {} FOR NO KEY UPDATE", as_read())
+            }
+            Statement::Insert => format!(
+                "{} ON CONFLICT ON CONSTRAINT session_key DO NOTHING",
+                Statement::InsertPlainly.text(schema)
             ),
-            Statement::Extend => format!(
-                "UPDATE {session} SET session_expiry = $6, lifetime = $7, deadline = $8 \
-                 WHERE {AS_READ}"
+            Statement::InsertPlainly => format!(
+                "INSERT INTO {session} ({}) VALUES ({})",
+                list(0..COLUMNS.len(), 1, ", ", |column, _| column.to_owned()),
+                list(0..COLUMNS.len(), 1, ", ", |_, n| format!("${n}")),
+            ),
+            Statement::Update(columns) => format!(
+                "UPDATE {session} SET {} WHERE {}",
+                list(columns.iter(), first_change(), ", ", |column, n| format!("{column} = ${n}")),
+                as_read()
             ),
             Statement::Slide => format!(
-                "UPDATE {session} SET session_expiry = $6 WHERE ctid OPERATOR(pg_catalog.=) \
-                 (SELECT ctid FROM {session} WHERE {AS_READ} FOR NO KEY UPDATE SKIP LOCKED) \
-                 AND session_key OPERATOR(pg_catalog.=) $1"
+                "UPDATE {session} SET {} = ${} WHERE ctid OPERATOR(pg_catalog.=) \
+                 (SELECT ctid FROM {session} WHERE {} FOR NO KEY UPDATE SKIP LOCKED) \
+                 AND {key} OPERATOR(pg_catalog.=) $1",
+                name(EXPIRY),
+                first_change(),
+                as_read()
             ),
-            Statement::Rename => format!(
-                "UPDATE {session} SET session_expiry = $6, session_key = $7 WHERE {AS_READ}"
-            ),
-            Statement::Insert => format!(
-                "INSERT INTO {session} (session_key, session_expiry, lifetime, deadline, \
-                 session_data, version, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
-                 ON CONFLICT ON CONSTRAINT session_key DO NOTHING"
-            ),
-            Statement::Replace => format!(
-                "UPDATE {session} SET session_expiry = $6, lifetime = $7, deadline = $8, \
-                 session_data = $9, version = $10, created_at = $11, principal = NULL \
-                 WHERE {AS_READ}"
-            ),
-            Statement::Delete => format!(
-                "DELETE FROM {session} WHERE session_key OPERATOR(pg_catalog.=) $1 \
-                 RETURNING session_expiry, created_at"
-            ),
-            Statement::DeleteExpired => format!(
-                "DELETE FROM {session} WHERE session_key OPERATOR(pg_catalog.=) $1 \
-                 AND (session_expiry OPERATOR(pg_catalog.<=) $2 \
-                 OR created_at OPERATOR(pg_catalog.<=) $3)"
-            ),
+            Statement::Delete => format!("DELETE FROM {session} WHERE {}", as_read()),
             Statement::Count => format!(
                 "SELECT pg_catalog.count(*) FROM {session} WHERE session_expiry \
                  OPERATOR(pg_catalog.>) $1 AND created_at OPERATOR(pg_catalog.>) $2"
@@ -133,51 +152,80 @@ impl Statement {
                  AND session_expiry OPERATOR(pg_catalog.<=) $2 FOR UPDATE SKIP LOCKED)) \
                  AND session_expiry OPERATOR(pg_catalog.<=) $2"
             ),
-            Statement::Record => format!(
-                "UPDATE {schema}.session_sweep SET sweeps = sweeps OPERATOR(pg_catalog.+) 1, \
-                 total_rows = total_rows OPERATOR(pg_catalog.+) $3, last_start = $1, \
-                 last_duration = $2 OPERATOR(pg_catalog.-) $1, last_rows = $3 WHERE singleton"
-            ),
-            Statement::RecordError => {
-                format!(
-                    "UPDATE {schema}.session_sweep SET last_error = $1, last_error_at = $2 WHERE singleton"
-                )
-            }
-            Statement::Launcher => format!(
-                "SELECT pid FROM pg_catalog.pg_locks WHERE granted \
-                 AND locktype OPERATOR(pg_catalog.=) 'advisory' \
-                 AND database OPERATOR(pg_catalog.=) '0' \
-                 AND classid OPERATOR(pg_catalog.=) '{}' \
-                 AND objid OPERATOR(pg_catalog.=) '0' \
-                 AND objsubid OPERATOR(pg_catalog.=) '{}' AND mode OPERATOR(pg_catalog.=) 'ExclusiveLock'",
-                Beacon::NAME,
-                Beacon::CLASS
-            ),
+            Statement::Functions => FUNCTIONS.to_owned(),
         }
     }
 
     /// The types of the parameters.
-    pub fn types(self) -> Vec<pg_sys::Oid> {
-        const TIME: pg_sys::Oid = TIMESTAMPTZOID;
-        let changes: &[pg_sys::Oid] = match self {
-            Statement::Find | Statement::Lock | Statement::Delete => return vec![BYTEAOID],
-            Statement::Insert => {
-                return vec![BYTEAOID, TIME, INT4OID, TIME, BYTEAOID, INT8OID, TIME];
-            }
-            Statement::DeleteExpired => return vec![BYTEAOID, TIME, TIME],
-            Statement::Count => return vec![TIME, TIME],
-            Statement::Collect => return vec![TIME, INT8OID],
-            Statement::Expired => return vec![TIME, TIME],
-            Statement::CollectAt => return vec![TIDARRAYOID, TIME],
-            Statement::Record => return vec![TIME, TIME, INT8OID],
-            Statement::RecordError => return vec![TEXTOID, TIME],
-            Statement::Launcher => return vec![],
-            Statement::Save => &[TIME, INT4OID, TIME, BYTEAOID, INT8OID],
-            Statement::Replace => &[TIME, INT4OID, TIME, BYTEAOID, INT8OID, TIME],
-            Statement::Extend => &[TIME, INT4OID, TIME],
-            Statement::Slide => &[TIME],
-            Statement::Rename => &[TIME, BYTEAOID],
+    pub fn types(self) -> Vec<Oid> {
+        let kind = |column: usize| COLUMNS[column].kind;
+        let and_as_read = |changes: &[Oid]| {
+            columns::compared().map(kind).chain(changes.iter().copied()).collect::<Vec<_>>()
         };
-        [&AS_READ_TYPES, changes].concat()
+        match self {
+            Statement::Find => vec![BYTEAOID],
+            Statement::Lock | Statement::Delete => and_as_read(&[]),
+            Statement::Insert | Statement::InsertPlainly => {
+                COLUMNS.iter().map(|column| column.kind).collect()
+            }
+            Statement::Update(columns) => {
+                and_as_read(&columns.iter().map(kind).collect::<Vec<_>>())
+            }
+            Statement::Slide => and_as_read(&[kind(EXPIRY)]),
+            Statement::Count | Statement::Expired => vec![TIMESTAMPTZOID, TIMESTAMPTZOID],
+            Statement::Collect => vec![TIMESTAMPTZOID, INT8OID],
+            Statement::CollectAt => vec![TIDARRAYOID, TIMESTAMPTZOID],
+            Statement::Functions => vec![OIDOID],
+        }
     }
 }
+
+/// The functions that triggers, rules, indexes, statistics, constraints and defaults of a table call, by
+/// name, by an operator or by the constraints of a domain, and whether a query may run them, too. Also
+/// those of its partitions and child tables, and of what its rules reach. Of a table that references it
+/// the triggers count that come after the action of the foreign key, for they run as who changed the row
+/// that is referenced. What came with the server is pinned: nothing depends on it.
+const FUNCTIONS: &str = "\
+    WITH RECURSIVE relation (id, way) AS (\
+        SELECT $1, 'own'::pg_catalog.text \
+        UNION SELECT next, CASE WHEN by OPERATOR(pg_catalog.=) 'own' THEN way ELSE by END \
+        FROM relation JOIN (\
+            SELECT inhparent AS this, inhrelid AS next, 'own'::pg_catalog.text AS by FROM pg_catalog.pg_inherits \
+            UNION ALL SELECT confrelid, conrelid, 'key' FROM pg_catalog.pg_constraint \
+                WHERE contype OPERATOR(pg_catalog.=) 'f' \
+            UNION ALL SELECT ev_class, refobjid, 'rule' FROM pg_catalog.pg_rewrite \
+                JOIN pg_catalog.pg_depend ON objid OPERATOR(pg_catalog.=) pg_rewrite.oid \
+                    AND classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
+                    AND refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass \
+                    AND refobjid OPERATOR(pg_catalog.<>) ev_class\
+        ) AS reached ON this OPERATOR(pg_catalog.=) id\
+    ), object (classid, objid, in_queries) AS (\
+        SELECT pg_trigger.tableoid, pg_trigger.oid, false \
+            FROM pg_catalog.pg_trigger JOIN relation ON tgrelid OPERATOR(pg_catalog.=) id \
+            WHERE tgenabled OPERATOR(pg_catalog.<>) 'D' \
+                AND (way OPERATOR(pg_catalog.<>) 'key' OR tgtype::integer OPERATOR(pg_catalog.&) 2 OPERATOR(pg_catalog.=) 0) \
+        UNION ALL SELECT pg_rewrite.tableoid, pg_rewrite.oid, \
+                ev_type OPERATOR(pg_catalog.=) '1' AND way OPERATOR(pg_catalog.=) 'own' \
+            FROM pg_catalog.pg_rewrite JOIN relation ON ev_class OPERATOR(pg_catalog.=) id \
+            WHERE way OPERATOR(pg_catalog.<>) 'key' \
+        UNION ALL SELECT classid, objid, in_queries AND way OPERATOR(pg_catalog.=) 'own' FROM relation JOIN (\
+            SELECT tableoid AS classid, oid AS objid, conrelid AS of, true AS in_queries \
+                FROM pg_catalog.pg_constraint \
+            UNION ALL SELECT tableoid, oid, adrelid, false FROM pg_catalog.pg_attrdef \
+            UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, indexrelid, indrelid, true \
+                FROM pg_catalog.pg_index \
+            UNION ALL SELECT tableoid, oid, stxrelid, true FROM pg_catalog.pg_statistic_ext \
+            UNION ALL SELECT pg_constraint.tableoid, pg_constraint.oid, attrelid, false \
+                FROM pg_catalog.pg_attribute \
+                JOIN pg_catalog.pg_constraint ON contypid OPERATOR(pg_catalog.=) atttypid\
+        ) AS part ON of OPERATOR(pg_catalog.=) id WHERE way OPERATOR(pg_catalog.<>) 'key'\
+    ), used (refclassid, refobjid, in_queries) AS (\
+        SELECT refclassid, refobjid, in_queries FROM pg_catalog.pg_depend \
+        JOIN object ON pg_depend.classid OPERATOR(pg_catalog.=) object.classid \
+            AND pg_depend.objid OPERATOR(pg_catalog.=) object.objid\
+    ) \
+    SELECT refobjid, in_queries FROM used \
+    WHERE refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass \
+    UNION SELECT oprcode::pg_catalog.oid, in_queries \
+    FROM used JOIN pg_catalog.pg_operator ON pg_operator.oid OPERATOR(pg_catalog.=) refobjid \
+    WHERE refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_operator'::pg_catalog.regclass";

@@ -1,85 +1,33 @@
-//! What the background worker does with the table.
+//! What the background worker does with the rows of the table.
 
-use super::statements::{EXTENSION_SCHEMA, Statement};
-use super::{NAME, OPENED, Table};
-use crate::lifetime::Timestamp;
-use crate::pg::{self, Access, Address, Columns, LockMode, Value};
-use core::ffi::CStr;
-use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
-use std::rc::Rc;
+use super::OpenTable;
+use super::statements::Statement;
+use crate::error::Result;
+use crate::pg::{Address, Call, Columns, LockMode, Timestamp, Value};
+use pgrx::pg_sys::Oid;
 
-const FIGURES: &CStr = c"session_sweep";
-
-/// The figures of one sweep.
-#[derive(Clone, Copy, Debug)]
-pub struct Sweep {
-    /// When it began.
-    pub start: Timestamp,
-    /// When it ended.
-    pub end: Timestamp,
-    /// Rows that it removed.
-    pub rows: i64,
-}
-
-impl Table {
-    /// The table of the connected database; `None` if the extension is not there.
-    pub fn of_database() -> Option<Rc<Table>> {
-        let schema = pg::connect(|spi| {
-            let plan = spi.prepare(EXTENSION_SCHEMA, &[]);
-            spi.execute(&plan, [], Access::ReadWrite).first()?.oid(0)
-        })?;
-        // It may be dropped until it is locked; then it is not found again.
-        pg::lock(pg::home_in(schema, NAME)?.table, LockMode::Write);
-        let table = Table::at(pg::home_in(schema, NAME)?, OPENED.take());
-        Some(table.map_err(ErrorReport::from).unwrap_or_report())
+impl<'call> OpenTable<'call> {
+    /// The table in the extension's schema; `None` if it is not there.
+    pub fn in_schema(call: &'call Call, schema: Oid) -> Result<Option<Self>> {
+        Self::open_in(call, LockMode::Write, || schema)
     }
 
-    /// Addresses of sessions that expired from `from` to `to`, the earliest first, at most `most`;
-    /// and how far that reached.
-    pub fn expired(
+    /// Goes through the sessions that expired from `from` to `to`, the earliest first, with address
+    /// and expiry, until `each` returns false.
+    pub fn for_each_expired(
         &self,
         from: Timestamp,
         to: Timestamp,
-        most: usize,
-    ) -> (Vec<Address>, Timestamp) {
-        let (mut addresses, mut reached) = (Vec::new(), from);
-        let args = [Value::Time(from), Value::Time(to)];
-        self.for_each(Statement::Expired, args, |row| {
-            addresses.extend(row.address(0));
-            reached = row.time(1).unwrap_or(reached);
-            addresses.len() < most
+        mut each: impl FnMut(Address, Timestamp) -> bool,
+    ) {
+        self.for_each(Statement::Expired, [Value::Time(from), Value::Time(to)], |row| {
+            row.address(0).zip(row.time(1)).is_none_or(|(address, expiry)| each(address, expiry))
         });
-        (addresses, reached)
     }
 
     /// Removes what is at these addresses, expired by `now` and not locked; how many.
     pub fn collect_at(&self, addresses: &[Address], now: Timestamp) -> i64 {
         let args = [Value::Addresses(addresses), Value::Time(now)];
-        self.write(Statement::CollectAt, args) as i64
-    }
-
-    /// Adds a sweep to the statistics.
-    pub fn record(&self, sweep: Sweep) {
-        let args = [Value::Time(sweep.start), Value::Time(sweep.end), Value::Int8(sweep.rows)];
-        self.keep(Statement::Record, args);
-    }
-
-    /// Keeps the message of a sweep that failed.
-    pub fn record_error(&self, message: &str, at: Timestamp) {
-        self.keep(Statement::RecordError, [Value::Text(message), Value::Time(at)]);
-    }
-
-    /// Writes to the table of the figures, which need not belong to the owner of the sessions.
-    fn keep<'a>(&self, statement: Statement, args: impl IntoIterator<Item = Value<'a>>) {
-        let figures = pg::home_beside(self.home.table, FIGURES);
-        let owner = figures.map_or(self.home.owner, |figures| figures.owner);
-        self.with_plan(owner, statement, |spi, plan| {
-            spi.execute(plan, args, Access::ReadWrite);
-        });
-    }
-
-    /// The process of the launcher.
-    pub fn launcher(&self) -> Option<i32> {
-        self.run(Statement::Launcher, [], Access::ReadWrite, |rows| rows.first()?.int4(0))
+        self.change(Statement::CollectAt, args) as i64
     }
 }

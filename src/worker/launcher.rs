@@ -1,116 +1,200 @@
 //! The launcher: one in the cluster, connected to no database.
 
-use super::CLUSTER;
-use crate::pg::{self, Beacon, SharedReport};
+use super::report::{Report, Rest};
+use super::schedule::{Outcome, Rounds, Turn};
+use super::{CLUSTER, SWEEPER, is_preloaded, served};
+use crate::pg::{self, Ended, Exit, HeldLock, Process, Starting, Termination, Woken};
 use crate::settings;
 use pgrx::pg_sys::Oid;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Databases without the extension are asked again after twice as many intervals each time, up to
-/// two to the power of this.
-const MOST_DOUBLINGS: u32 = 6;
-
 /// Rounds without any database to serve after which a launcher that was not preloaded leaves. More
 /// than one, for the first may come before the CREATE EXTENSION that led to it is committed.
 const IDLE_ROUNDS: u32 = 2;
 
+/// How long a sweeper may take. It leaves by itself long before, unless something hangs, such as a
+/// trigger that somebody put on the table: then the other databases must not wait for it for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long one that was terminated may take to be gone.
+const PATIENCE_WITH_TERMINATED: Duration = Duration::from_secs(5);
+
+/// The pause after the databases could not be listed.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long it waits where there is nothing to wait for.
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+
 /// What the launcher knows of a database.
+#[derive(Default)]
 struct Database {
-    has_extension: bool,
-    /// Whether the sessions there can see that it is served.
-    is_lit: bool,
-    misses: u32,
-    due: Instant,
-}
-
-/// Runs until the server stops, or until no database has the extension.
-pub fn run() {
-    if !is_alone() {
-        return;
-    }
-    let report = SharedReport::create();
-    let mut launcher = Launcher { databases: HashMap::new(), report, has_complained: false };
-    let mut idle_rounds = 0;
-    loop {
-        let Some(interval) = settings::gc_interval() else {
-            // Off: until a reload says otherwise.
-            pg::wait(Duration::from_secs(3_600));
-            continue;
-        };
-        let next = Instant::now() + interval;
-        let looked_everywhere = launcher.round(interval);
-        let is_idle = looked_everywhere && !launcher.serves_any();
-        idle_rounds = if is_idle { idle_rounds + 1 } else { 0 };
-        if idle_rounds >= IDLE_ROUNDS && !pg::is_preloaded() {
-            return;
-        }
-        launcher.wait_until(next);
-    }
-}
-
-/// Lights the cluster's beacon; false if another launcher has. A client that just looks at it is in
-/// the way for an instant only.
-fn is_alone() -> bool {
-    for _ in 0..10 {
-        let (lit, taken) = pg::in_transaction("looking for another launcher", || {
-            let lit = CLUSTER.light();
-            (lit, !lit && CLUSTER.is_lit())
-        })
-        .unwrap_or_default();
-        if lit || taken {
-            return lit;
-        }
-        pg::wait(Duration::from_millis(100));
-    }
-    false
+    turn: Turn,
+    /// Whether it has the extension, as far as that is known.
+    has_extension: Option<bool>,
+    /// Held while it has the extension: by that sessions there see that it is served.
+    lock: Option<HeldLock>,
+    /// What the last sweeper has left.
+    rest: Option<Rest>,
 }
 
 struct Launcher {
+    process: Process,
+    report: Report,
+    rounds: Rounds,
     databases: HashMap<Oid, Database>,
-    report: SharedReport,
+    idle_rounds: u32,
     has_complained: bool,
 }
 
+/// Runs until the server stops, or until no database has the extension.
+pub fn run(starting: Starting) -> Exit {
+    let mut process = starting.connect(None, Termination::Requested);
+    let Some(_lock) = acquire_cluster(&mut process) else {
+        return exit(&process);
+    };
+    let mut launcher = Launcher {
+        process,
+        report: Report::create(),
+        rounds: Rounds::new(Instant::now()),
+        databases: HashMap::new(),
+        idle_rounds: 0,
+        has_complained: false,
+    };
+    launcher.run();
+    exit(&launcher.process)
+}
+
+/// Whoever terminates a launcher may want it started again, as `pg_terminate_backend` of PostgreSQL's
+/// own does.
+fn exit(process: &Process) -> Exit {
+    if process.is_shutdown_requested() { Exit::Restart } else { Exit::Done }
+}
+
+/// Acquires the lock by which a launcher is known; `None` if another one holds it. A client that just
+/// looks at it is in the way for an instant only.
+fn acquire_cluster(process: &mut Process) -> Option<HeldLock> {
+    for _ in 0..10 {
+        let acquired = process.in_transaction("looking for another launcher", |_| {
+            let lock = CLUSTER.try_acquire();
+            let is_taken = lock.is_none() && CLUSTER.is_held();
+            (lock, is_taken)
+        });
+        match acquired {
+            Ok((Some(lock), _)) => return Some(lock),
+            Ok((None, true)) => return None,
+            _ => {}
+        }
+        if process.wait(Duration::from_millis(100)) == Woken::ShutdownRequested {
+            return None;
+        }
+    }
+    None
+}
+
+impl Database {
+    /// Has it swept in the next round, whatever was found there before.
+    fn look_again(&mut self) {
+        self.turn.hurry();
+        self.has_extension = self.has_extension.filter(|has| *has);
+    }
+}
+
 impl Launcher {
-    fn serves_any(&self) -> bool {
-        self.databases.values().any(|database| database.has_extension)
+    fn run(&mut self) {
+        while !self.process.is_shutdown_requested() {
+            let Some(interval) = settings::gc_interval() else {
+                // Off: until a reload says otherwise.
+                self.wait_until(Instant::now() + LONGEST_WAIT);
+                continue;
+            };
+            let is_round = self.rounds.begin(Instant::now(), interval);
+            if !self.give_turns() {
+                self.wait_until(Instant::now() + RETRY_PAUSE);
+                continue;
+            }
+            if is_round {
+                self.idle_rounds = if self.serves_none() { self.idle_rounds + 1 } else { 0 };
+            }
+            if self.idle_rounds >= IDLE_ROUNDS && !is_preloaded() {
+                return;
+            }
+            let turns = self.databases.values().map(|database| &database.turn);
+            self.wait_until(self.rounds.next_look(turns));
+        }
     }
 
-    /// Waits for the next round. A reload, which also a session that is not served asks for, makes
-    /// all databases due at once.
+    fn serves_none(&self) -> bool {
+        self.databases.values().all(|database| database.has_extension == Some(false))
+    }
+
+    /// Waits. A reload, which also a session that is not served asks for, ends that and makes all
+    /// databases due at once.
     fn wait_until(&mut self, next: Instant) {
         loop {
             // Also when the round took longer than the interval: a reload must not be missed.
-            if pg::wait(next.saturating_duration_since(Instant::now())) {
-                let now = Instant::now();
-                self.databases.values_mut().for_each(|database| database.due = now);
-                return;
-            }
-            // A signal that only says that a worker ended is no reason to begin early.
-            if Instant::now() >= next {
-                return;
+            match self.process.wait(next.saturating_duration_since(Instant::now())) {
+                Woken::Reloaded => {
+                    self.rounds.hurry(Instant::now());
+                    self.databases.values_mut().for_each(Database::look_again);
+                    return;
+                }
+                // A signal that only says that a worker ended is no reason to begin early.
+                Woken::Timeout if Instant::now() < next => {}
+                Woken::Timeout | Woken::ShutdownRequested => return,
             }
         }
     }
 
-    /// Sweeps each database that is due, one after the other. False if that was not possible.
-    fn round(&mut self, interval: Duration) -> bool {
-        let Ok(existing) = pg::in_transaction("listing databases", pg::databases) else {
-            return false;
-        };
-        self.forget_all_but(&existing);
-        existing.into_iter().all(|oid| {
-            let is_due = self.databases.get(&oid).is_none_or(|known| known.due <= Instant::now());
-            !is_due || self.sweep(oid, interval)
-        })
+    /// Gives each database whose turn has come its turn, one after the other. False if they could not
+    /// be listed, or if the process is to leave.
+    fn give_turns(&mut self) -> bool {
+        let listed = self.process.in_transaction("listing databases", |_| pg::databases());
+        let Ok(existing) = listed else { return false };
+        // Dropping a database's lock releases it.
+        self.databases.retain(|oid, _| existing.contains(oid));
+        for oid in existing {
+            let turn = &self.databases.entry(oid).or_default().turn;
+            if !turn.has_come(&self.rounds, Instant::now()) {
+                continue;
+            }
+            let outcome = self.visit(oid);
+            if self.process.is_shutdown_requested() {
+                return false;
+            }
+            let database = self.databases.entry(oid).or_default();
+            database.turn.note(outcome, &self.rounds, Instant::now());
+        }
+        true
     }
 
-    /// Starts a sweeper and waits for it. False if there is no place for one.
-    fn sweep(&mut self, oid: Oid, interval: Duration) -> bool {
-        let began = Instant::now();
-        self.report.take();
-        if !pg::run_sweeper(oid, &self.report) {
+    /// Has a database swept, as long as a sweeper stays.
+    fn visit(&mut self, oid: Oid) -> Outcome {
+        // A sweeper would wait, and with it every other database, for example for a copy to be made.
+        let looking = "looking for commands on a database";
+        if self.process.in_transaction(looking, |_| pg::is_database_locked(oid)) != Ok(false) {
+            return Outcome::NotNow;
+        }
+        self.report.ask(self.databases.entry(oid).or_default().rest);
+        if !self.run_sweeper(oid) {
+            return Outcome::NotNow;
+        }
+        let (rest, has_extension) = (self.report.rest(), self.report.has_found());
+        let database = self.databases.entry(oid).or_default();
+        database.rest = rest.filter(|_| has_extension);
+        database.has_extension = Some(has_extension);
+        self.announce(oid);
+        match (has_extension, rest) {
+            (false, _) => Outcome::NoExtension,
+            (true, None) => Outcome::Finished,
+            (true, Some(_)) => Outcome::Unfinished,
+        }
+    }
+
+    /// Starts a sweeper and waits for its end, or for the request to shut down. False if there is no
+    /// place for one.
+    fn run_sweeper(&mut self, oid: Oid) -> bool {
+        let Some(sweeper) = self.process.start(&SWEEPER, self.report.argument(oid)) else {
             if !std::mem::replace(&mut self.has_complained, true) {
                 pgrx::log!(
                     "session_store: no background worker slot is free for a sweep; consider \
@@ -118,48 +202,31 @@ impl Launcher {
                 );
             }
             return false;
-        }
+        };
         self.has_complained = false;
-        let has_extension = self.report.take();
-        let new = Database { has_extension: false, is_lit: false, misses: 0, due: began };
-        let database = self.databases.entry(oid).or_insert(new);
-        database.has_extension = has_extension;
-        database.announce(oid);
-        database.misses = if has_extension { 0 } else { database.misses + 1 };
-        let rounds = 1 << database.misses.saturating_sub(1).min(MOST_DOUBLINGS);
-        // A little early, so that it is due when its round begins.
-        database.due = began + interval * rounds - interval / 2;
+        if sweeper.wait_for_end(PATIENCE) == Ended::NotInTime {
+            pgrx::log!(
+                "session_store: terminating the sweeper of database {}, which did not end within \
+                 {} seconds",
+                oid.to_u32(),
+                PATIENCE.as_secs()
+            );
+            sweeper.terminate();
+            sweeper.wait_for_end(PATIENCE_WITH_TERMINATED);
+        }
         true
     }
 
-    fn forget_all_but(&mut self, existing: &[Oid]) {
-        self.databases.retain(|oid, database| {
-            let exists = existing.contains(oid);
-            if !exists {
-                database.has_extension = false;
-                database.announce(*oid);
-            }
-            exists
-        });
-    }
-}
-
-impl Database {
     /// Tells the sessions of the database whether it is served. Where a client that looks is in the
-    /// way, the next round tries again.
+    /// way, the next turn tries again.
     fn announce(&mut self, oid: Oid) {
-        if self.is_lit == self.has_extension {
-            return;
+        let database = self.databases.entry(oid).or_default();
+        if database.has_extension != Some(true) {
+            database.lock = None;
+        } else if database.lock.is_none() {
+            let acquired =
+                self.process.in_transaction("announcing databases", |_| served(oid).try_acquire());
+            database.lock = acquired.ok().flatten();
         }
-        let beacon = Beacon { database: Some(oid) };
-        let lit = pg::in_transaction("announcing databases", || {
-            if self.has_extension {
-                beacon.light()
-            } else {
-                beacon.put_out();
-                false
-            }
-        });
-        self.is_lit = lit.unwrap_or(self.is_lit);
     }
 }

@@ -1,21 +1,27 @@
-//! A sweeper: connected to one database, gone when the expired sessions there are.
+//! A sweeper: connected to one database, gone when the expired sessions there are, and after three
+//! seconds at the latest.
 
-use crate::lifetime::Timestamp;
-use crate::pg::{self, Address, Report};
+use super::pace::Pace;
+use super::report::{Report, Rest};
+use super::statements::{self, Visit};
+use crate::pg::{
+    self, Address, Call, Exit, Process, Starting, Termination, Timestamp, WorkerTransaction,
+};
 use crate::settings;
-use crate::table::{Sweep, Table};
+use crate::table::OpenTable;
 use core::ffi::CStr;
+use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
 use std::time::{Duration, Instant};
 
-/// Addresses kept at once: eight bytes each.
-const MOST_ADDRESSES: usize = 1_000_000;
+/// How long a sweeper stays. DROP DATABASE and CREATE DATABASE … TEMPLATE wait five seconds for it to
+/// be gone.
+const STAY: Duration = Duration::from_secs(3);
 
-/// Rows removed without a pause: as much as others can wait for where processors are few.
-const SLICE: usize = 100;
+/// How long it reads addresses, so that there is time to remove what is there.
+const READING: Duration = Duration::from_secs(1);
 
-/// The longest pause after a slice. A pause is as long as the slice took, at least a millisecond, so
-/// that at least half of the time is left to others.
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// Addresses kept at once, eight bytes each: about as many as can be removed before it leaves.
+const MOST_ADDRESSES: usize = 100_000;
 
 /// What a sweep needs whatever is set for the database.
 const SETTINGS: [(&CStr, &CStr); 6] = [
@@ -29,97 +35,202 @@ const SETTINGS: [(&CStr, &CStr); 6] = [
     (c"default_transaction_read_only", c"off"),
 ];
 
-/// Removes what has expired and says in the statistics what that was.
-pub fn run(report: &Report) {
+/// Stays and removes what has expired, and says in the statistics what that was.
+pub fn run(starting: Starting) -> Exit {
+    let argument = starting.argument();
+    let database = Report::database(argument);
+    let process = starting.connect(Some(database), Termination::Immediate);
+    let Some(report) = Report::attach(argument) else { return Exit::Done };
     let timeouts = pg::NEWER_TIMEOUTS.iter().map(|name| (*name, c"0"));
     for (name, value) in SETTINGS.into_iter().chain(timeouts) {
-        pg::set_for_process(name, value);
+        process.set(name, value);
     }
-    pg::restrict_operations();
-    if settings::gc_interval().is_none() {
-        return;
+    let rest = report.take();
+    if settings::gc_interval().is_some() {
+        let start = pg::clock();
+        let (from, to) = rest.map_or((Timestamp::NEG_INFINITY, start), |rest| (rest.from, rest.to));
+        let leaves = Instant::now() + STAY;
+        let mut sweeper = Sweeper { process, start, to, leaves, pace: Pace::new(), rows: 0 };
+        sweeper.stay(from, &report);
     }
-    let start = pg::clock();
-    match find_table() {
-        Ok(true) => report.found(),
-        Ok(false) => return,
-        Err(message) => return fail(&message),
-    }
-    let mut rows = 0;
-    let swept = sweep(start, &mut rows);
-    if rows > 0 {
-        pgrx::debug1!("session_store: removed {rows} expired sessions");
-    }
-    let sweep = Sweep { start, end: pg::clock(), rows };
-    let recorded = with_table("recording a sweep", |table| table.record(sweep));
-    if let Err(message) = swept.and(recorded) {
-        fail(&message);
-    }
+    Exit::Done
 }
 
-fn find_table() -> Result<bool, String> {
-    pg::in_transaction("looking for the extension", || Table::of_database().is_some())
+struct Sweeper {
+    process: Process,
+    start: Timestamp,
+    /// What expired by then is removed.
+    to: Timestamp,
+    leaves: Instant,
+    pace: Pace,
+    /// Rows removed.
+    rows: i64,
 }
 
-/// Runs `work` on the table in a transaction of its own. The extension may be dropped between two
-/// of them: then there is nothing to do, and `None`.
-fn with_table<R>(activity: &str, work: impl FnOnce(&Table) -> R) -> Result<Option<R>, String> {
-    pg::in_transaction(activity, || Table::of_database().map(|table| work(&table)))
+/// Addresses of expired sessions.
+struct Expired {
+    addresses: Vec<Address>,
+    /// How far that went, if there may be more.
+    reached: Option<Timestamp>,
 }
 
-/// Removes what expired by `now`, counting into `rows`.
-fn sweep(now: Timestamp, rows: &mut i64) -> Result<Option<()>, String> {
-    let mut from = Timestamp::NEG_INFINITY;
-    loop {
-        // Read once: behind an old snapshot elsewhere, each batch that searched the index for
-        // itself would step over all that the batches before it have left there.
-        let found = with_table("looking for expired sessions", |table| {
-            table.expired(from, now, MOST_ADDRESSES)
+/// Why no more is removed.
+enum End {
+    /// All of it is.
+    Done,
+    /// The extension was dropped, or sweeping was turned off.
+    Stopped,
+    /// It is time to leave.
+    Left,
+}
+
+impl Sweeper {
+    fn stay(&mut self, from: Timestamp, report: &Report) {
+        let looking = "looking for the extension";
+        match self
+            .process
+            .in_transaction(looking, |transaction| find_table(transaction.call()).is_some())
+        {
+            Ok(true) => report.found(),
+            Ok(false) => return,
+            Err(message) => return self.fail(&message),
+        }
+        let swept = self.sweep(from);
+        if let Ok(rest) = swept {
+            report.leave(rest);
+        }
+        if self.rows > 0 {
+            pgrx::debug1!("session_store: removed {} expired sessions", self.rows);
+        }
+        // From now on it is late.
+        self.process.set(c"lock_timeout", c"200ms");
+        let visit = Visit { start: self.start, end: pg::clock(), rows: self.rows };
+        let recorded = self.with_table("recording a sweep", |table, transaction| {
+            statements::record(transaction.call(), table.oid(), visit);
+        });
+        if let Err(message) = swept.and(recorded) {
+            self.fail(&message);
+        }
+    }
+
+    /// Runs `work` on the table in a transaction of its own. The extension may be dropped between two
+    /// of them: then there is nothing to do, and `None`.
+    fn with_table<R>(
+        &mut self,
+        activity: &str,
+        work: impl FnOnce(&OpenTable<'_>, &WorkerTransaction<'_>) -> R,
+    ) -> Result<Option<R>, String> {
+        self.process.in_transaction(activity, |transaction| {
+            find_table(transaction.call()).map(|table| work(&table, transaction))
+        })
+    }
+
+    /// Removes what has expired since `from`; what is left.
+    fn sweep(&mut self, mut from: Timestamp) -> Result<Option<Rest>, String> {
+        loop {
+            let Some(Expired { mut addresses, reached }) = self.look(from)? else {
+                return Ok(None);
+            };
+            // In the order of the pages, so that each is visited once.
+            addresses.sort_unstable();
+            let before = self.rows;
+            let end = self.remove(&addresses)?;
+            let to = self.to;
+            // Where nothing could be removed all is locked, and waits for the next sweep.
+            let has_progress = self.rows > before;
+            let next = reached.filter(|reached| has_progress || *reached > from);
+            match (end, next) {
+                (End::Left, _) if has_progress => return Ok(Some(Rest { from, to })),
+                (End::Left, next) => return Ok(next.map(|from| Rest { from, to })),
+                (End::Done, Some(next)) => from = next,
+                (End::Done, None) | (End::Stopped, _) => return Ok(None),
+            }
+        }
+    }
+
+    /// Reads addresses, once: behind an old snapshot elsewhere, each batch that searched the index for
+    /// itself would step over all that the batches before it have left there.
+    fn look(&mut self, from: Timestamp) -> Result<Option<Expired>, String> {
+        let (to, began) = (self.to, Instant::now());
+        let mut expired = Expired { addresses: Vec::new(), reached: None };
+        let mut lack_of_memory = None;
+        let looked = self.with_table("looking for expired sessions", |table, _| {
+            table.for_each_expired(from, to, |address, expiry| {
+                // Where memory cannot be had, a `Vec` that grows by itself ends the whole server.
+                lack_of_memory = expired.addresses.try_reserve(1).err();
+                if lack_of_memory.is_some() {
+                    return false;
+                }
+                expired.addresses.push(address);
+                let is_enough = expired.addresses.len() >= MOST_ADDRESSES;
+                let wants_more = !is_enough && began.elapsed() < READING;
+                expired.reached = (!wants_more).then_some(expiry);
+                wants_more
+            });
         })?;
-        let Some((mut addresses, reached)) = found else { return Ok(None) };
-        // In the order of the pages, so that each is visited once.
-        addresses.sort_unstable();
-        let before = *rows;
-        if !remove(&addresses, now, rows)? {
-            return Ok(None);
+        match lack_of_memory {
+            Some(_) => Err("out of memory".to_owned()),
+            None => Ok(looked.map(|()| expired)),
         }
-        // Without progress what is left is locked, and waits for the next sweep.
-        if addresses.len() < MOST_ADDRESSES || *rows == before {
-            return Ok(Some(()));
-        }
-        from = reached;
     }
-}
 
-/// Removes the sessions at these addresses batch by batch; false if sweeping was told to stop.
-fn remove(addresses: &[Address], now: Timestamp, rows: &mut i64) -> Result<bool, String> {
-    let mut rest = addresses;
-    while !rest.is_empty() {
-        let (batch, after) = rest.split_at(settings::gc_batch_size().min(rest.len()));
+    /// Removes the sessions at these addresses, batch by batch.
+    fn remove(&mut self, addresses: &[Address]) -> Result<End, String> {
+        let mut rest = addresses;
+        while !rest.is_empty() {
+            let batch = &rest[..settings::gc_batch_size().min(rest.len())];
+            let Some((done, is_time)) = self.remove_batch(batch)? else { return Ok(End::Stopped) };
+            rest = &rest[done..];
+            if settings::gc_interval().is_none() {
+                return Ok(End::Stopped);
+            }
+            if is_time {
+                return Ok(End::Left);
+            }
+        }
+        Ok(End::Done)
+    }
+
+    /// Removes a batch, or as much of it as there is time for, in one transaction, with rests; how many
+    /// addresses that was, and whether it is time to leave.
+    fn remove_batch(&mut self, batch: &[Address]) -> Result<Option<(usize, bool)>, String> {
+        let Self { process, to, leaves, pace, rows, .. } = self;
         let activity = format!("removing expired sessions, {rows} so far");
-        let removed = with_table(&activity, |table| {
-            batch.chunks(SLICE).map(|slice| remove_slice(table, slice, now)).sum::<i64>()
+        let removed = process.in_transaction(&activity, |transaction| {
+            let table = find_table(transaction.call())?;
+            let (mut rest, mut removed, mut is_time) = (batch, 0, false);
+            while !rest.is_empty() && !is_time {
+                let (slice, after) = rest.split_at(pace.rows().min(rest.len()));
+                let began = Instant::now();
+                removed += table.collect_at(slice, *to);
+                transaction.wait(pace.took(slice.len(), began.elapsed()));
+                rest = after;
+                is_time = Instant::now() >= *leaves || is_waited_for();
+            }
+            Some((removed, batch.len() - rest.len(), is_time))
         })?;
-        let Some(removed) = removed else { return Ok(false) };
-        *rows += removed;
-        rest = after;
-        if settings::gc_interval().is_none() {
-            return Ok(false);
-        }
+        Ok(removed.map(|(removed, done, is_time)| {
+            *rows += removed;
+            (done, is_time)
+        }))
     }
-    Ok(true)
+
+    /// Reports a failure to the log and, if that is possible, in the statistics.
+    fn fail(&mut self, message: &str) {
+        pgrx::warning!("session_store: sweeping failed: {message}");
+        let _ = self.with_table("recording an error", |table, transaction| {
+            statements::record_error(transaction.call(), table.oid(), message, pg::clock());
+        });
+    }
 }
 
-/// Removes the sessions at these addresses, and rests.
-fn remove_slice(table: &Table, slice: &[Address], now: Timestamp) -> i64 {
-    let began = Instant::now();
-    let removed = table.collect_at(slice, now);
-    pg::wait(began.elapsed().min(LONGEST_PAUSE));
-    removed
+/// The extension's table, if it is there.
+fn find_table(call: &Call) -> Option<OpenTable<'_>> {
+    let table = OpenTable::in_schema(call, statements::extension_schema(call)?);
+    table.map_err(ErrorReport::from).unwrap_or_report()
 }
 
-/// Reports a failure to the log and, if that is possible, in the statistics.
-fn fail(message: &str) {
-    pgrx::warning!("session_store: sweeping failed: {message}");
-    let _ = with_table("recording an error", |table| table.record_error(message, pg::clock()));
+/// Whether a command waits for this process to leave its database.
+fn is_waited_for() -> bool {
+    pg::is_database_locked(pg::current_database())
 }

@@ -61,11 +61,13 @@ SELECT session_delete('dave', 'c') AS delete;
 SELECT session_release('dave', '{"b": [1, 2], "a": 1}') = :dave AS release;
 SELECT session_release('dave', '{"b": [1, 2], "a": 1}', :dave, '0', 'infinity') = :dave AS release;
 SELECT session_put('dave', '{"b": [1, 2], "a": 1}', '0') = :dave AS put;
-SELECT session_touch('dave') AS touch, session_touch('dave', '0', 'infinity') AS touch;
+SELECT session_touch('dave') AS touch;
+SELECT session_touch('dave', '0', 'infinity') AS touch;
 SELECT session_get('dave', 'a'), session_exist('dave'), session_read('dave');
 SELECT is_new FROM session_start('dave'), session_load('dave');
 SELECT ctid = :'dave_ctid' AND xmin = :'dave_xmin' AND xmax = :'dave_xmax' AS nothing_written FROM session WHERE session_key = sha256('dave');
-SELECT session_release_raw('opaque', '\x010203') = :opaque AS release, session_put_raw('opaque', '\x010203', '0') = :opaque AS put;
+SELECT session_release_raw('opaque', '\x010203') = :opaque AS release;
+SELECT session_put_raw('opaque', '\x010203', '0') = :opaque AS put;
 SELECT ctid = :'opaque_ctid' AND xmin = :'opaque_xmin' AND xmax = :'opaque_xmax' AS nothing_written FROM session WHERE session_key = sha256('opaque');
 SELECT session_create(sid => 'empty', lifetime => '0');
 SELECT version AS empty, ctid AS empty_ctid FROM session WHERE session_key = sha256('empty') \gset

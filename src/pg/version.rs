@@ -1,6 +1,8 @@
 //! What differs between PostgreSQL's major versions.
+//!
+//! Conditions name the older versions: a new one is as the newest until it turns out to differ.
 
-use super::unguarded::unguarded;
+use super::guard::unguarded;
 use core::ffi::CStr;
 use pgrx::pg_sys::{self, IndexScanDesc, Relation, Snapshot};
 
@@ -20,14 +22,14 @@ type Handler = unsafe extern "C-unwind" fn(i32);
 pub unsafe fn set_signal_handler(signal: i32, handler: Handler) {
     // SAFETY: by this function's contract.
     unsafe {
-        #[cfg(not(feature = "pg18"))]
+        #[cfg(any(feature = "pg15", feature = "pg16", feature = "pg17"))]
         pg_sys::pqsignal(signal, Some(handler));
-        #[cfg(feature = "pg18")]
+        #[cfg(not(any(feature = "pg15", feature = "pg16", feature = "pg17")))]
         pg_sys::pqsignal_be(signal, Some(handler));
     }
 }
 
-#[cfg(not(feature = "pg18"))]
+#[cfg(any(feature = "pg15", feature = "pg16", feature = "pg17"))]
 unguarded! {
     fn RelationGetPrimaryKeyIndex(relation: Relation) -> pg_sys::Oid;
     fn index_beginscan(
@@ -35,13 +37,33 @@ unguarded! {
     ) -> IndexScanDesc;
 }
 
-#[cfg(feature = "pg18")]
+#[cfg(not(any(feature = "pg15", feature = "pg16", feature = "pg17")))]
 unguarded! {
     fn RelationGetPrimaryKeyIndex(relation: Relation, deferrable_ok: bool) -> pg_sys::Oid;
     fn index_beginscan(
         relation: Relation, index: Relation, snapshot: Snapshot,
         instrument: *mut pg_sys::IndexScanInstrumentation, nkeys: i32, norderbys: i32
     ) -> IndexScanDesc;
+}
+
+/// A column of a row type, dropped or not.
+///
+/// # Safety
+/// The descriptor must live, and have a column of this number (from 1).
+pub unsafe fn attribute<'a>(
+    descriptor: pg_sys::TupleDesc,
+    number: pg_sys::AttrNumber,
+) -> &'a pg_sys::FormData_pg_attribute {
+    let index = number as usize - 1;
+    // SAFETY: by this function's contract. In 18 the columns follow a shorter form of them.
+    unsafe {
+        #[cfg(any(feature = "pg15", feature = "pg16", feature = "pg17"))]
+        let first: *const pg_sys::FormData_pg_attribute = (*descriptor).attrs.as_ptr();
+        #[cfg(not(any(feature = "pg15", feature = "pg16", feature = "pg17")))]
+        let first: *const pg_sys::FormData_pg_attribute =
+            (*descriptor).compact_attrs.as_ptr().add((*descriptor).natts as usize).cast();
+        &*first.add(index)
+    }
 }
 
 /// The index of the primary key, InvalidOid if there is none.
@@ -51,9 +73,9 @@ unguarded! {
 pub unsafe fn primary_key(relation: Relation) -> pg_sys::Oid {
     // SAFETY: by this function's contract.
     unsafe {
-        #[cfg(not(feature = "pg18"))]
+        #[cfg(any(feature = "pg15", feature = "pg16", feature = "pg17"))]
         return RelationGetPrimaryKeyIndex(relation);
-        #[cfg(feature = "pg18")]
+        #[cfg(not(any(feature = "pg15", feature = "pg16", feature = "pg17")))]
         return RelationGetPrimaryKeyIndex(relation, false);
     }
 }
@@ -70,16 +92,16 @@ pub unsafe fn begin_index_scan(
 ) -> IndexScanDesc {
     // SAFETY: by this function's contract.
     unsafe {
-        #[cfg(not(feature = "pg18"))]
+        #[cfg(any(feature = "pg15", feature = "pg16", feature = "pg17"))]
         return index_beginscan(relation, index, snapshot, 1, 0);
-        #[cfg(feature = "pg18")]
+        #[cfg(not(any(feature = "pg15", feature = "pg16", feature = "pg17")))]
         return index_beginscan(relation, index, snapshot, core::ptr::null_mut(), 1, 0);
     }
 }
 
 /// What a new row version asks of a table's indexes.
 #[derive(Clone, Copy)]
-pub struct Indexes {
+pub struct IndexNeeds {
     /// Whether it replaces another.
     is_update: bool,
     /// Whether it is not HOT.
@@ -89,7 +111,7 @@ pub struct Indexes {
     only_summarizing: bool,
 }
 
-impl Indexes {
+impl IndexNeeds {
     /// A row that was not there before is to be entered in all.
     pub const ALL: Self = Self {
         is_update: false,
@@ -99,40 +121,39 @@ impl Indexes {
     };
 }
 
-/// Replaces the row version at `address`; `None` if it is not the latest one, or if `waits` is false
-/// and others have locked the row.
+/// Replaces the row version at `address`, waiting for others who hold it.
 ///
 /// # Safety
-/// The relation must be open and locked for writing, `new` a tuple of it.
+/// The relation must be open and locked for writing, `new` a tuple of it, and the row version at
+/// `address` held in place by a pin or by a snapshot that sees it.
 pub unsafe fn update_row(
     relation: Relation,
     address: pg_sys::ItemPointer,
     new: pg_sys::HeapTuple,
-    waits: bool,
-) -> Option<Indexes> {
+) -> (pg_sys::TM_Result::Type, IndexNeeds) {
     let mut failure = pg_sys::TM_FailureData::default();
     let mut lock_mode = 0;
+    let crosscheck = core::ptr::null_mut();
     // SAFETY: by this function's contract.
     unsafe {
         let command = pg_sys::GetCurrentCommandId(true);
-        let crosscheck = core::ptr::null_mut();
         #[cfg(feature = "pg15")]
-        let (result, indexes) = {
+        {
             let result = pg_sys::heap_update(
                 relation,
                 address,
                 new,
                 command,
                 crosscheck,
-                waits,
+                true,
                 &mut failure,
                 &mut lock_mode,
             );
             let is_hot = (*(*new).t_data).t_infomask2 & pg_sys::HEAP_ONLY_TUPLE as u16 != 0;
-            (result, Indexes { is_update: true, need_entries: !is_hot })
-        };
+            (result, IndexNeeds { is_update: true, need_entries: !is_hot })
+        }
         #[cfg(not(feature = "pg15"))]
-        let (result, indexes) = {
+        {
             use pg_sys::TU_UpdateIndexes::{TU_None, TU_Summarizing};
             let mut update = TU_None;
             let result = pg_sys::heap_update(
@@ -141,19 +162,18 @@ pub unsafe fn update_row(
                 new,
                 command,
                 crosscheck,
-                waits,
+                true,
                 &mut failure,
                 &mut lock_mode,
                 &mut update,
             );
-            let indexes = Indexes {
+            let needs = IndexNeeds {
                 is_update: true,
                 need_entries: update != TU_None,
                 only_summarizing: update == TU_Summarizing,
             };
-            (result, indexes)
-        };
-        (result == pg_sys::TM_Result::TM_Ok).then_some(indexes)
+            (result, needs)
+        }
     }
 }
 
@@ -166,10 +186,9 @@ pub unsafe fn insert_index_entries(
     table: &mut pg_sys::ResultRelInfo,
     slot: *mut pg_sys::TupleTableSlot,
     state: *mut pg_sys::EState,
-    indexes: Indexes,
+    needs: IndexNeeds,
     arbiters: *mut pg_sys::List,
 ) -> bool {
-    let is_update = indexes.is_update;
     let has_arbiters = !arbiters.is_null();
     let mut conflicts = false;
     // SAFETY: by this function's contract.
@@ -178,13 +197,62 @@ pub unsafe fn insert_index_entries(
             table,
             slot,
             state,
-            is_update,
+            needs.is_update,
             has_arbiters,
             &mut conflicts,
             arbiters,
             #[cfg(not(feature = "pg15"))]
-            indexes.only_summarizing,
+            needs.only_summarizing,
         );
     }
     conflicts
+}
+
+/// Waits for others who are about to add a row with the key of the one in `slot`; false if one has.
+///
+/// # Safety
+/// As for [`insert_index_entries`]; the slot's row need not be stored.
+pub unsafe fn check_arbiters(
+    table: &mut pg_sys::ResultRelInfo,
+    slot: *mut pg_sys::TupleTableSlot,
+    state: *mut pg_sys::EState,
+    arbiters: *mut pg_sys::List,
+) -> bool {
+    let mut conflict = pg_sys::ItemPointerData::default();
+    // An address that is not valid stands for a new row.
+    #[cfg(not(any(feature = "pg15", feature = "pg16", feature = "pg17")))]
+    let mut nowhere = pg_sys::ItemPointerData::default();
+    // SAFETY: by this function's contract.
+    unsafe {
+        pg_sys::ExecCheckIndexConstraints(
+            table,
+            slot,
+            state,
+            &mut conflict,
+            #[cfg(not(any(feature = "pg15", feature = "pg16", feature = "pg17")))]
+            &mut nowhere,
+            arbiters,
+        )
+    }
+}
+
+/// Whether a publication cannot follow updates or deletes by the table's replica identity.
+pub fn refuses_updates(publication: &pg_sys::PublicationDesc) -> bool {
+    let is_valid = publication.rf_valid_for_update
+        && publication.rf_valid_for_delete
+        && publication.cols_valid_for_update
+        && publication.cols_valid_for_delete;
+    #[cfg(not(any(feature = "pg15", feature = "pg16", feature = "pg17")))]
+    let is_valid =
+        is_valid && publication.gencols_valid_for_update && publication.gencols_valid_for_delete;
+    !is_valid
+}
+
+/// Whether a table has generated columns, stored or virtual.
+pub fn has_generated_columns(constraints: &pg_sys::TupleConstr) -> bool {
+    #[cfg(not(any(feature = "pg15", feature = "pg16", feature = "pg17")))]
+    let has_virtual = constraints.has_generated_virtual;
+    #[cfg(any(feature = "pg15", feature = "pg16", feature = "pg17"))]
+    let has_virtual = false;
+    constraints.has_generated_stored || has_virtual
 }

@@ -1,19 +1,21 @@
 //! The transaction: its clock, its state, its events.
 
-use crate::lifetime::Timestamp;
-use pgrx::{PgTryBuilder, pg_guard, pg_sys};
+use super::{Timestamp, guard};
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_guard, pg_sys};
 use std::panic::AssertUnwindSafe;
+use std::sync::OnceLock;
 
 /// The start of the client's statement.
 pub fn statement_start() -> Timestamp {
     // SAFETY: reads a variable of the backend.
-    Timestamp(unsafe { pg_sys::GetCurrentStatementStartTimestamp() })
+    Timestamp(unsafe { guard::GetCurrentStatementStartTimestamp() })
 }
 
 /// The time of day now.
 pub fn clock() -> Timestamp {
     // SAFETY: asks the operating system.
-    Timestamp(unsafe { pg_sys::GetCurrentTimestamp() })
+    Timestamp(unsafe { guard::GetCurrentTimestamp() })
 }
 
 /// Whether this transaction cannot write: it was declared so, or the server is a standby.
@@ -25,30 +27,31 @@ pub fn is_read_only() -> bool {
 /// Whether this transaction may have written something.
 pub fn has_written() -> bool {
     // SAFETY: reads a variable of the backend.
-    unsafe { pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId }
+    unsafe { guard::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId }
 }
 
-static mut SYNCHRONOUS_COMMIT: Option<i32> = None;
+/// Whether each statement of this transaction sees what the first one saw (REPEATABLE READ and
+/// SERIALIZABLE).
+pub fn keeps_snapshot() -> bool {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+}
+
+/// Whether this transaction ends with the client's statement, as far as can be known by now: another
+/// one of a pipeline may follow the first.
+pub(super) fn is_single_statement() -> bool {
+    // SAFETY: reads variables of the backend.
+    unsafe {
+        !pg_sys::IsTransactionBlock()
+            && pg_sys::GetCurrentTransactionNestLevel() == 1
+            && pg_sys::MyXactFlags & pg_sys::XACT_FLAGS_PIPELINING as i32 == 0
+    }
+}
 
 /// Has the transaction that is about to commit do so without waiting for disk or standby.
 pub fn commit_asynchronously() {
-    // SAFETY: variables of the backend's only thread; `commit_as_set` puts the setting back.
-    unsafe {
-        SYNCHRONOUS_COMMIT = Some(pg_sys::synchronous_commit);
-        pg_sys::synchronous_commit =
-            pg_sys::SyncCommitLevel::SYNCHRONOUS_COMMIT_OFF as core::ffi::c_int;
-    }
-}
-
-/// Ends what [`commit_asynchronously`] began; called when a transaction has ended.
-pub fn commit_as_set() {
-    // SAFETY: as above.
-    unsafe {
-        if let Some(level) = SYNCHRONOUS_COMMIT {
-            pg_sys::synchronous_commit = level;
-            SYNCHRONOUS_COMMIT = None;
-        }
-    }
+    // As SET LOCAL does, so that it ends with the transaction.
+    super::guc::set_local(c"synchronous_commit", c"off");
 }
 
 /// The innermost subtransaction's number.
@@ -57,33 +60,9 @@ pub fn current_subtransaction() -> pg_sys::SubTransactionId {
     unsafe { pg_sys::GetCurrentSubTransactionId() }
 }
 
-/// What a statement needs of a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockMode {
-    /// To read rows.
-    Read = pg_sys::AccessShareLock as isize,
-    /// To write rows.
-    Write = pg_sys::RowExclusiveLock as isize,
-}
-
-/// Locks a table, to the transaction's end, unless that would have to wait.
-pub fn try_lock(table: pg_sys::Oid, mode: LockMode) -> bool {
-    // SAFETY: any oid may be locked; a dropped table's is found to be gone later.
-    unsafe { pg_sys::ConditionalLockRelationOid(table, mode as i32) }
-}
-
-/// Locks a table, to the transaction's end; whether that had to wait.
-pub fn lock(table: pg_sys::Oid, mode: LockMode) -> bool {
-    let waits = !try_lock(table, mode);
-    if waits {
-        // SAFETY: as above.
-        unsafe { pg_sys::LockRelationOid(table, mode as i32) };
-    }
-    waits
-}
-
-/// Runs `work` in a subtransaction; an error undoes it and goes no further: false.
-pub fn in_subtransaction(work: impl FnOnce()) -> bool {
+/// Runs `work` in a subtransaction. An error undoes it and is returned, unless it is that the client
+/// or a timeout cancels the statement.
+pub fn in_subtransaction<R>(work: impl FnOnce() -> R) -> Result<R, UndoneError> {
     // SAFETY: PL/pgSQL's pattern for blocks with an exception clause (`exec_stmt_block`): begin,
     // release or roll back, then restore memory context and resource owner.
     unsafe {
@@ -91,23 +70,63 @@ pub fn in_subtransaction(work: impl FnOnce()) -> bool {
         let owner = pg_sys::CurrentResourceOwner;
         pg_sys::BeginInternalSubTransaction(core::ptr::null());
         pg_sys::MemoryContextSwitchTo(context);
-        let went_well = PgTryBuilder::new(AssertUnwindSafe(|| {
-            // At commit no statement is running any more, and SPI insists on an outer snapshot.
-            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
-            work();
-            pg_sys::PopActiveSnapshot();
+        let result = PgTryBuilder::new(AssertUnwindSafe(|| {
+            let result = work();
             pg_sys::ReleaseCurrentSubTransaction();
-            true
+            Ok(result)
         }))
-        .catch_others(|_| {
+        .catch_others(|error| {
             pg_sys::MemoryContextSwitchTo(context);
             pg_sys::RollbackAndReleaseCurrentSubTransaction();
-            false
+            pg_sys::CurrentResourceOwner = owner;
+            match UndoneError(error) {
+                error if error.code() == PgSqlErrorCode::ERRCODE_QUERY_CANCELED => error.raise(),
+                error => Err(error),
+            }
         })
         .execute();
         pg_sys::MemoryContextSwitchTo(context);
         pg_sys::CurrentResourceOwner = owner;
-        went_well
+        result
+    }
+}
+
+/// An error whose subtransaction was rolled back.
+pub struct UndoneError(CaughtError);
+
+impl UndoneError {
+    /// Its SQLSTATE.
+    pub fn code(&self) -> PgSqlErrorCode {
+        use CaughtError::*;
+        let (PostgresError(report) | ErrorReport(report) | RustPanic { ereport: report, .. }) =
+            &self.0;
+        report.sql_error_code()
+    }
+
+    /// Raises it again.
+    pub fn raise(self) -> ! {
+        self.0.rethrow()
+    }
+}
+
+/// Keeps requests to cancel the statement, and timeouts, waiting until it is dropped.
+pub struct HeldInterrupts(());
+
+impl HeldInterrupts {
+    /// `HOLD_INTERRUPTS`
+    pub fn begin() -> Self {
+        // SAFETY: a counter of the backend's only thread. After an error PostgreSQL resets it.
+        unsafe { pg_sys::InterruptHoldoffCount += 1 };
+        Self(())
+    }
+}
+
+impl Drop for HeldInterrupts {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: as above.
+            unsafe { pg_sys::InterruptHoldoffCount -= 1 };
+        }
     }
 }
 
@@ -132,13 +151,16 @@ pub enum XactEvent {
     },
 }
 
-static mut HANDLER: Option<fn(XactEvent)> = None;
+static HANDLER: OnceLock<fn(XactEvent)> = OnceLock::new();
 
-/// Has `handler` called for every event of every transaction of this backend.
+/// Has `handler` called for every event of every transaction of this backend. Called once, when the
+/// library is loaded.
 pub fn on_transaction_event(handler: fn(XactEvent)) {
-    // SAFETY: _PG_init runs once in a backend's only thread.
+    if HANDLER.set(handler).is_err() {
+        return;
+    }
+    // SAFETY: the callbacks stay in place as long as the process lives, as a loaded library does.
     unsafe {
-        HANDLER = Some(handler);
         pg_sys::RegisterXactCallback(Some(xact_event), core::ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(subxact_event), core::ptr::null_mut());
     }
@@ -148,8 +170,7 @@ fn handle(event: XactEvent) {
     if matches!(event, XactEvent::End | XactEvent::SubAbort { .. }) {
         super::log::show_statements_again();
     }
-    // SAFETY: HANDLER is written once, before the callbacks are registered.
-    if let Some(handler) = unsafe { HANDLER } {
+    if let Some(handler) = HANDLER.get() {
         handler(event);
     }
 }

@@ -1,8 +1,9 @@
-//! PostgreSQL functions without pgrx's guard around each.
+//! One guard around several calls of PostgreSQL.
 //!
-//! The guard (`sigsetjmp` and the exception stack saved) turns an error into a panic. Around each of
-//! the thirty small calls that read one row it takes as long as the calls; [`guarded`] is one guard
-//! around several of them.
+//! pgrx puts a guard around each function that it offers (`sigsetjmp`, and the exception stack saved),
+//! which turns an error into a panic. Around each of the thirty small calls that read one row it takes
+//! as long as the calls. The functions here are declared without it, for use within [`guarded`], or
+//! because they never raise an error.
 
 use pgrx::pg_sys::{
     self, Datum, IndexScanDesc, LOCKMODE, Oid, Relation, ScanDirection, ScanKey, Snapshot,
@@ -36,6 +37,10 @@ unguarded! {
     ) -> bool;
     fn index_endscan(scan: IndexScanDesc);
     fn slot_getsomeattrs_int(slot: *mut TupleTableSlot, attribute: i32);
+    fn ActiveSnapshotSet() -> bool;
+    fn GetTopTransactionIdIfAny() -> pg_sys::TransactionId;
+    fn GetCurrentStatementStartTimestamp() -> pg_sys::TimestampTz;
+    fn GetCurrentTimestamp() -> pg_sys::TimestampTz;
     fn CommandCounterIncrement();
     fn GetTransactionSnapshot() -> Snapshot;
     fn PushActiveSnapshot(snapshot: Snapshot);

@@ -1,0 +1,130 @@
+//! Beginning sessions.
+
+use super::{Change, NewTerms, Store, new_id, refuse_if_too_large};
+use crate::codec::Map;
+use crate::error::{Error, Result};
+use crate::id::{NewId, SessionId, SessionKey};
+use crate::pg;
+use crate::table::{Changes, Look, Session};
+
+/// How often to create a session that another client keeps creating and destroying meanwhile.
+const ATTEMPTS: usize = 10;
+
+/// A session that `session_start` found or made.
+pub struct Started {
+    /// The id, if it is a new one.
+    pub new_id: Option<NewId>,
+    /// The session's content.
+    pub data: Vec<u8>,
+    /// Its version.
+    pub version: i64,
+}
+
+impl Store<'_> {
+    /// The live session, kept alive, or a new empty one under this id.
+    pub fn read_or_create(&self, id: SessionId<'_>) -> Result<Session> {
+        let key = id.key();
+        if let Some(found) = self.read_key(&key, Look::AsOfStatement)? {
+            return Ok(found.session);
+        }
+        let store = self.for_writing()?;
+        for _ in 0..ATTEMPTS {
+            store.insert(key, Map::empty().stored(), NewTerms::default())?;
+            // Either it is there now, or another client was faster.
+            if let Some(found) = store.read_key(&key, Look::Fresh)? {
+                return Ok(found.session);
+            }
+        }
+        Err(Error::Contention)
+    }
+
+    /// The presented session if it is live, else a new one under a fresh id.
+    pub fn start(&self, presented: Option<SessionId<'_>>, terms: NewTerms) -> Result<Started> {
+        if let Some(id) = presented
+            && let Some(found) = self.read(id)?
+        {
+            let Session { data, version, .. } = found.session;
+            return Ok(Started { new_id: None, data, version });
+        }
+        let data = Map::empty().stored();
+        let (id, version) = self.for_writing()?.create_fresh(data, terms)?;
+        Ok(Started { new_id: Some(id), data: data.to_vec(), version })
+    }
+
+    /// Creates the session or replaces its content and terms; the version.
+    pub fn put(&self, id: SessionId<'_>, data: &[u8], terms: NewTerms) -> Result<i64> {
+        let key = id.key();
+        let mut look = Look::AsOfStatement;
+        for _ in 0..ATTEMPTS {
+            let replaced = self.change_from(look, &key, |_| {
+                Ok(Some(Change {
+                    data: Some(pg::copy(data)),
+                    terms: terms.for_new(),
+                    locks: false,
+                }))
+            })?;
+            if let Some(session) = replaced {
+                return Ok(session.version);
+            }
+            if let Some(version) = self.insert(key, data, terms)? {
+                return Ok(version);
+            }
+            // Another client has created it since.
+            look = Look::Fresh;
+        }
+        Err(Error::Contention)
+    }
+
+    /// A new session under a fresh id; the id and its version.
+    pub fn create_fresh(&self, data: &[u8], terms: NewTerms) -> Result<(NewId, i64)> {
+        let id = new_id()?;
+        let new = self.begin(id.key(), data, terms)?;
+        if self.table.rows().insert(&new, true).is_done() {
+            Ok((id, new.version))
+        } else {
+            Err(self.table.why_stale())
+        }
+    }
+
+    /// A new session, which must not exist yet; its version.
+    pub fn create(&self, key: SessionKey, data: &[u8], terms: NewTerms) -> Result<i64> {
+        self.insert(key, data, terms)?.ok_or(Error::SessionExists)
+    }
+
+    /// A session that is yet to be added.
+    fn begin(&self, key: SessionKey, data: &[u8], terms: NewTerms) -> Result<Session> {
+        refuse_if_too_large(data.len(), 0)?;
+        Ok(Session::begin(key, pg::copy(data), terms.for_new(), pg::clock(), self.limits))
+    }
+
+    /// Adds a session; its version, or `None` if a live one has the key.
+    fn insert(&self, key: SessionKey, data: &[u8], terms: NewTerms) -> Result<Option<i64>> {
+        let mut new = self.begin(key, data, terms)?;
+        for _ in 0..ATTEMPTS {
+            if self.table.rows().insert(&new, false).is_done() {
+                return Ok(Some(new.version));
+            }
+            // Somebody has the key: a live session, or an expired one that awaits collection.
+            let Some(other) = self.table.find(&key, Look::Fresh)? else {
+                if pg::keeps_snapshot() {
+                    return Err(Error::Contention);
+                }
+                if self.table.may_suppress() {
+                    return Err(Error::Suppressed);
+                }
+                continue;
+            };
+            if other.is_live(self.now.get(), self.limits) {
+                return Ok(None);
+            }
+            new.version = new.version.max(other.version + 1);
+            let version = new.version;
+            let changes = Changes::to(new).from(&other);
+            if self.table.rows().update(&other, &changes).is_done() {
+                return Ok(Some(version));
+            }
+            new = self.begin(key, data, terms)?;
+        }
+        Err(self.table.why_stale())
+    }
+}

@@ -1,0 +1,154 @@
+//! What can be done with sessions: the rules, on top of the table and below the SQL functions.
+//!
+//! Each call looks first. What is not live is absent, whether or not it was collected. A write is for
+//! the row as it was read; where it is not so any more, the row is locked and the decision made again
+//! on what is there then. A write that changes nothing locks the row all the same, so that it stays
+//! so. No write is lost and nothing is resurrected.
+
+mod change;
+mod create;
+mod renew;
+
+use crate::codec::{Content, Map};
+use crate::error::{Error, Result};
+use crate::id::{NewId, SessionId, SessionKey};
+use crate::lifetime::{Lifetime, Limits, Terms, absolute_end};
+use crate::pg::{self, Call, LockMode, Timestamp};
+use crate::settings;
+use crate::table::{Found, Look, OpenTable, Session};
+use crate::worker;
+use std::cell::Cell;
+
+pub use change::Change;
+pub use create::Started;
+
+/// New terms for a session; what is `None` stays as it is, or as the settings say for a new one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NewTerms {
+    /// Idle lifetime.
+    pub lifetime: Option<Lifetime>,
+    /// Absolute end; infinity takes one away.
+    pub deadline: Option<Timestamp>,
+}
+
+impl NewTerms {
+    fn over(self, terms: Terms) -> Terms {
+        Terms {
+            lifetime: self.lifetime.unwrap_or(terms.lifetime),
+            deadline: match self.deadline {
+                Some(Timestamp::INFINITY) => None,
+                Some(deadline) => Some(deadline),
+                None => terms.deadline,
+            },
+        }
+    }
+
+    fn for_new(self) -> Terms {
+        self.over(settings::default_terms())
+    }
+}
+
+/// The sessions of the current database, for one call.
+pub struct Store<'call> {
+    call: &'call Call,
+    table: OpenTable<'call>,
+    limits: Limits,
+    /// The start of the client's statement, not of its transaction: a connection idle in one must
+    /// not revive what expired meanwhile. After a wait for a lock, the time then.
+    now: Cell<Timestamp>,
+}
+
+impl<'call> Store<'call> {
+    /// Opens the store to which the called function belongs.
+    pub fn open(call: &'call Call) -> Result<Self> {
+        Self::open_with(call, LockMode::Read)
+    }
+
+    /// Opens the store for a call that writes.
+    pub fn open_for_writing(call: &'call Call) -> Result<Self> {
+        refuse_if_read_only()?;
+        let store = Self::open_with(call, LockMode::Write)?;
+        worker::ensure_served(call, &store.table);
+        Ok(store)
+    }
+
+    fn open_with(call: &'call Call, mode: LockMode) -> Result<Self> {
+        let table = OpenTable::open(call, mode)?;
+        let now = if table.waited() { pg::clock() } else { pg::statement_start() };
+        Ok(Self { call, table, limits: settings::limits(), now: Cell::new(now) })
+    }
+
+    /// The store that a call needs which set out to read and finds that it has to write.
+    fn for_writing(&self) -> Result<Self> {
+        Self::open_for_writing(self.call)
+    }
+
+    fn find(&self, key: &SessionKey, look: Look) -> Result<Option<Found<'call>>> {
+        Ok(self.table.find(key, look)?.and_then(|found| self.if_live(found)))
+    }
+
+    /// The live session when every other writer is done, locked.
+    fn find_locked(&self, key: &SessionKey) -> Result<Option<Found<'call>>> {
+        let found = self.table.find_locked(key)?;
+        // The lock may have been waited for, and meanwhile the session may have ended.
+        self.now.set(pg::clock());
+        Ok(found.and_then(|found| self.if_live(found)))
+    }
+
+    fn if_live(&self, mut found: Found<'call>) -> Option<Found<'call>> {
+        let end = absolute_end(found.created_at, self.limits.absolute_lifetime);
+        found.promised = found.promised.min(end);
+        found.is_live(self.now.get(), self.limits).then_some(found)
+    }
+
+    /// The live session, without touching it.
+    pub fn peek(&self, id: SessionId<'_>) -> Result<Option<Found<'call>>> {
+        self.find(&id.key(), Look::AsOfStatement)
+    }
+
+    /// The live session, kept alive.
+    pub fn read(&self, id: SessionId<'_>) -> Result<Option<Found<'call>>> {
+        self.read_key(&id.key(), Look::AsOfStatement)
+    }
+
+    fn read_key(&self, key: &SessionKey, look: Look) -> Result<Option<Found<'call>>> {
+        let mut found = self.find(key, look)?;
+        if let Some(found) = &mut found {
+            self.table.slide(found, self.now.get(), self.limits);
+        }
+        Ok(found)
+    }
+
+    /// How many sessions are live.
+    pub fn count(&self) -> i64 {
+        self.table.count(self.now.get(), self.limits)
+    }
+
+    /// Removes up to `max_rows` expired sessions; how many.
+    pub fn collect(&self, max_rows: Option<i64>) -> i64 {
+        self.table.collect(self.now.get(), max_rows) as i64
+    }
+}
+
+/// The keys and values of a session.
+pub fn map_of(session: &Session) -> Result<Map<'_>> {
+    match Content::parse(&session.data)? {
+        Content::Map(map) => Ok(map),
+        Content::Opaque(_) => Err(Error::Opaque),
+    }
+}
+
+/// A fresh session id.
+pub fn new_id() -> Result<NewId> {
+    pg::random_bytes().as_ref().map(NewId::from_entropy).ok_or(Error::NoEntropy)
+}
+
+fn refuse_if_read_only() -> Result<()> {
+    if pg::is_read_only() { Err(Error::ReadOnly) } else { Ok(()) }
+}
+
+/// Shrinking is always allowed, so that a session above a lowered limit can be trimmed.
+fn refuse_if_too_large(size: usize, before: usize) -> Result<()> {
+    let limit = settings::max_size();
+    if size > limit && size >= before { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
+}

@@ -1,0 +1,56 @@
+//! The direct way: without the executor, for a table that is as it was made. Nothing of anybody else's
+//! runs here, so a slide can wait for the commit, where it holds a lock for an instant only.
+
+use super::columns::{Changes, Session};
+use super::rows::Rows;
+use super::session::Found;
+use super::{OpenTable, slide};
+use crate::id::SessionKey;
+use crate::pg::{Access, Place, PlainTable, RowWrite, Timestamp};
+
+/// A plain table.
+pub struct Direct<'t, 'call> {
+    pub open: &'t OpenTable<'call>,
+    pub table: &'t PlainTable,
+}
+
+impl<'call> Direct<'_, 'call> {
+    fn place(read: &Found<'call>) -> Place<'call> {
+        read.place.expect("what is written directly was found directly")
+    }
+}
+
+impl<'call> Rows<'call> for Direct<'_, 'call> {
+    fn find(&self, key: &SessionKey, access: Access) -> Option<Found<'call>> {
+        let found = self.table.find(&self.open.lock, key.as_bytes(), access, |row| {
+            let session = Session::read(row)?;
+            let promised = session.expiry;
+            Some(Found { session, promised, place: Some(row.place()), holder: Some(row.holder()) })
+        });
+        let mut found = found.flatten()?;
+        if let Some(expiry) = slide::pending_expiry(key, found.state()) {
+            found.promised = found.promised.max(expiry);
+        }
+        Some(found)
+    }
+
+    fn lock(&self, read: &Found<'call>) -> RowWrite {
+        self.table.lock_row(&self.open.lock, Self::place(read))
+    }
+
+    fn insert(&self, new: &Session, is_fresh: bool) -> RowWrite {
+        self.table.insert(&self.open.lock, || new.values().into_iter().enumerate(), is_fresh)
+    }
+
+    fn update(&self, read: &Found<'call>, changes: &Changes) -> RowWrite {
+        self.table.update(&self.open.lock, Self::place(read), changes.values())
+    }
+
+    fn slide(&self, read: &Found<'call>, expiry: Timestamp) -> bool {
+        slide::remember(&self.open.table, &read.key, read.state(), expiry)
+    }
+
+    fn delete(&self, read: &Found<'call>) -> RowWrite {
+        self.table.delete(&self.open.lock, Self::place(read))
+    }
+}

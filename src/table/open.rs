@@ -1,0 +1,206 @@
+//! The table, open for a call: what can be done with its rows, and by which way.
+
+use super::columns::Changes;
+use super::rows::Rows;
+use super::session::Found;
+use super::statements::Statement;
+use super::{IS_CURRENT, NAME, Table, direct, sql, unheld};
+use crate::error::{Error, Result};
+use crate::id::SessionKey;
+use crate::lifetime::Limits;
+use crate::pg::{self, Access, Call, Columns, Lock, LockMode, RowWrite, Timestamp, Value};
+use crate::settings;
+use pgrx::pg_sys::Oid;
+use pgrx::{PgSqlErrorCode, PgTryBuilder};
+use std::ops::Deref;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+
+/// How to read a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// As the calling statement sees it.
+    AsOfStatement,
+    /// As it is now (under `REPEATABLE READ`: with this transaction's own changes).
+    Fresh,
+}
+
+/// The table, open and locked for a call.
+pub struct OpenTable<'call> {
+    pub(super) call: &'call Call,
+    pub(super) lock: Lock<'call>,
+    pub(super) table: Rc<Table>,
+    waited: bool,
+}
+
+impl<'call> OpenTable<'call> {
+    /// The table in the schema of the function that was called.
+    pub fn open(call: &'call Call, mode: LockMode) -> Result<Self> {
+        let schema = || pg::schema_of_function(call.function());
+        let open = Self::open_in(call, mode, schema)?.ok_or(Error::NoTable)?;
+        unheld::catch_up(&open)?;
+        Ok(open)
+    }
+
+    /// The table in a schema; `None` if it is not there.
+    pub(super) fn open_in(
+        call: &'call Call,
+        mode: LockMode,
+        schema: impl Fn() -> Oid,
+    ) -> Result<Option<Self>> {
+        pg::accept_invalidations();
+        let mut waited = false;
+        if let Some(table) = Table::current() {
+            let lock = call.lock(table.name.table, mode);
+            waited |= lock.waited();
+            // Until it was locked the table may have been changed, or be another one.
+            if IS_CURRENT.get() {
+                return Ok(Some(Self { call, lock, table, waited }));
+            }
+        }
+        loop {
+            let Some(name) = pg::find_table(schema(), NAME) else { return Ok(None) };
+            let lock = call.lock(name.table, mode);
+            waited |= lock.waited();
+            // Until it was locked it may have been dropped, renamed, or moved.
+            let again = || pg::find_table(schema(), NAME).filter(|again| *again == name);
+            if let Some(table) = Table::describe(again, &lock)? {
+                return Ok(Some(Self { call, lock, table, waited }));
+            }
+        }
+    }
+
+    /// Whether others had to be waited for.
+    pub fn waited(&self) -> bool {
+        self.waited
+    }
+
+    /// Which table it is.
+    pub fn oid(&self) -> Oid {
+        self.table.name.table
+    }
+
+    /// The way to the rows.
+    ///
+    /// A row can be read directly where nothing stands between it and its key; it is written directly,
+    /// and slides at commit, only where nothing else happens with it.
+    fn way(&self, purpose: LockMode) -> Way<'_, 'call> {
+        let plain = self.table.plain.as_ref().filter(|plain| {
+            settings::direct() && (purpose == LockMode::Read || plain.is_writable())
+        });
+        match plain {
+            Some(table) => Way::Direct(direct::Direct { open: self, table }),
+            None => Way::Sql(sql::Sql { open: self }),
+        }
+    }
+
+    /// The ways to write rows.
+    pub fn rows(&self) -> impl Deref<Target = dyn Rows<'call> + '_> {
+        self.way(LockMode::Write)
+    }
+
+    /// Reads a session, expired or not.
+    pub fn find(&self, key: &SessionKey, look: Look) -> Result<Option<Found<'call>>> {
+        let is_seen = self.call.sees(self.table.changed_by);
+        // What this transaction wrote is there for it at once, also within one statement.
+        let access = match look {
+            Look::AsOfStatement if is_seen && !pg::has_written() => Access::ReadOnly,
+            // The statement's snapshot may be from before the rows were rewritten.
+            Look::AsOfStatement | Look::Fresh => Access::ReadWrite,
+        };
+        match self.way(LockMode::Read).find(key, access) {
+            None if !is_seen && pg::keeps_snapshot() => Err(Error::TableChanged),
+            found => Ok(found),
+        }
+    }
+
+    /// Reads a session, expired or not, as it is when every other writer is done, and keeps others from
+    /// changing it.
+    pub fn find_locked(&self, key: &SessionKey) -> Result<Option<Found<'call>>> {
+        loop {
+            let Some(found) = self.find(key, Look::Fresh)? else { return Ok(None) };
+            if self.rows().lock(&found).is_done() {
+                return Ok(Some(found));
+            }
+            // It was changed while it was waited for.
+            if pg::keeps_snapshot() {
+                return Err(Error::Contention);
+            }
+        }
+    }
+
+    /// Holds a session that a write leaves as it is, so that it stays so. `Stale` if it is not.
+    ///
+    /// Unless that is to be so `always`: where the call is all of its transaction and nobody else holds
+    /// the row, nobody could tell.
+    pub fn hold(&self, read: &Found<'call>, always: bool) -> RowWrite {
+        let is_free = read.holder.is_some_and(|holder| !holder.is_active());
+        if !always && is_free && self.call.is_whole_transaction() {
+            unheld::remember(read);
+            return RowWrite::Done;
+        }
+        self.rows().lock(read)
+    }
+
+    /// Keeps a session that was used alive.
+    pub fn slide(&self, found: &mut Found<'call>, now: Timestamp, limits: Limits) {
+        let expiry = found.slid_expiry(now, limits);
+        let is_due = expiry > found.promised && !pg::is_read_only();
+        if is_due && self.rows().slide(found, expiry) {
+            found.promised = expiry;
+        }
+    }
+
+    /// Changes a session's key with other columns.
+    ///
+    /// Fails with [`Error::SessionExists`] if the new key is taken meanwhile.
+    pub fn rename(&self, read: &Found<'call>, changes: &Changes) -> Result<RowWrite> {
+        PgTryBuilder::new(AssertUnwindSafe(|| Ok(self.rows().update(read, changes))))
+            // The caller raises this again as its own error, so nothing is swallowed.
+            .catch_when(PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION, |_| Err(Error::SessionExists))
+            .execute()
+    }
+
+    /// Whether adding a row may come to nothing although there is none.
+    pub fn may_suppress(&self) -> bool {
+        matches!(self.way(LockMode::Write), Way::Sql(_)) && pg::may_suppress_inserts(&self.lock)
+    }
+
+    /// Why a write of a row that is locked, or of one that is not there, changes nothing.
+    pub fn why_stale(&self) -> Error {
+        match self.way(LockMode::Write) {
+            Way::Direct(_) => Error::Contention,
+            Way::Sql(_) => Error::Suppressed,
+        }
+    }
+
+    /// Counts live sessions.
+    pub fn count(&self, now: Timestamp, limits: Limits) -> i64 {
+        let args = [Value::Time(now), Value::Time(limits.ended_if_created_by(now))];
+        let count = |rows: pg::Rows<'_>| rows.first()?.int8(0);
+        self.run(Statement::Count, args, Access::ReadWrite, count).unwrap_or_default()
+    }
+
+    /// Removes up to `max_rows` sessions that expired by `now`; how many.
+    pub fn collect(&self, now: Timestamp, max_rows: Option<i64>) -> u64 {
+        let limit = max_rows.map_or(Value::Null, Value::Int8);
+        self.change(Statement::Collect, [Value::Time(now), limit])
+    }
+}
+
+/// One of the two ways.
+enum Way<'t, 'call> {
+    Direct(direct::Direct<'t, 'call>),
+    Sql(sql::Sql<'t, 'call>),
+}
+
+impl<'t, 'call> Deref for Way<'t, 'call> {
+    type Target = dyn Rows<'call> + 't;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Way::Direct(direct) => direct,
+            Way::Sql(sql) => sql,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The way by SQL: for a table to which people have added what runs with its rows, or another one in
+//! its place. Everything happens within the call, as triggers and constraints expect it.
+
+use super::OpenTable;
+use super::columns::{Changes, Session};
+use super::rows::Rows;
+use super::run::is_within_a_write;
+use super::session::Found;
+use super::statements::{Columns, Statement};
+use crate::id::SessionKey;
+use crate::pg::{self, Access, LockMode, RowWrite, Timestamp, Value};
+use pgrx::PgSqlErrorCode;
+
+/// Any table.
+pub struct Sql<'t, 'call> {
+    pub open: &'t OpenTable<'call>,
+}
+
+/// The arguments of a statement that insists on the row as it was read.
+fn as_read(read: &Session) -> impl Iterator<Item = Value<'_>> {
+    let values = read.values();
+    super::columns::compared().map(move |column| values[column])
+}
+
+impl<'call> Rows<'call> for Sql<'_, 'call> {
+    fn find(&self, key: &SessionKey, access: Access) -> Option<Found<'call>> {
+        let args = [Value::Bytes(key.as_bytes())];
+        let read = |rows: pg::Rows<'_>| Session::read(&rows.first()?);
+        let session = self.open.run(Statement::Find, args, access, read)?;
+        let promised = session.expiry;
+        Some(Found { session, promised, place: None, holder: None })
+    }
+
+    fn lock(&self, read: &Found<'call>) -> RowWrite {
+        self.open.write(Statement::Lock, as_read(read))
+    }
+
+    fn insert(&self, new: &Session, _is_fresh: bool) -> RowWrite {
+        if !pg::has_rules(&self.open.lock) {
+            return self.open.write(Statement::Insert, new.values());
+        }
+        // A table with rules takes no ON CONFLICT.
+        let inserted =
+            pg::in_subtransaction(|| self.open.write(Statement::InsertPlainly, new.values()));
+        match inserted {
+            Ok(written) => written,
+            Err(error) if error.code() == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
+                RowWrite::Stale
+            }
+            Err(error) => error.raise(),
+        }
+    }
+
+    fn update(&self, read: &Found<'call>, changes: &Changes) -> RowWrite {
+        let columns = changes.values().map(|(column, _)| column).collect::<Columns>();
+        let values = changes.values().map(|(_, value)| value);
+        self.open.write(Statement::Update(columns), as_read(read).chain(values))
+    }
+
+    fn slide(&self, read: &Found<'call>, expiry: Timestamp) -> bool {
+        // Reading must not wait for a table that is being altered, nor change a row that is being written.
+        if is_within_a_write()
+            || self.open.call.try_lock(self.open.lock.table(), LockMode::Write).is_none()
+        {
+            return false;
+        }
+        let args = as_read(read).chain([Value::Time(expiry)]);
+        let slid = pg::in_subtransaction(|| self.open.write(Statement::Slide, args));
+        slid.is_ok_and(RowWrite::is_done)
+    }
+
+    fn delete(&self, read: &Found<'call>) -> RowWrite {
+        self.open.write(Statement::Delete, as_read(read))
+    }
+}
