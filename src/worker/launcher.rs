@@ -65,8 +65,8 @@ pub fn run(starting: Starting) -> Exit {
     exit(&launcher.process)
 }
 
-/// Whoever terminates a launcher may want it started again, as `pg_terminate_backend` of PostgreSQL's
-/// own does.
+/// One that was told to leave is started again unless the server stops, as PostgreSQL's own launcher
+/// of logical replication is.
 fn exit(process: &Process) -> Exit {
     if process.is_shutdown_requested() { Exit::Restart } else { Exit::Done }
 }
