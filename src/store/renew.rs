@@ -1,7 +1,6 @@
 //! Giving sessions another id, and ending them.
 
-use super::NewTerms;
-use super::{Store, new_id};
+use super::{NewTerms, Store, new_id};
 use crate::codec::Map;
 use crate::error::{Error, Result};
 use crate::id::{NewId, SessionId, SessionKey};

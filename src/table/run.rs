@@ -95,8 +95,9 @@ impl OpenTable<'_> {
             })
         };
         // A statement names the schema. Where it was renamed or dropped meanwhile, say so.
-        let missing = format!("{}.session\" does not exist", table.name.schema.trim_matches('"'));
-        let say_so = move |error: CaughtError| {
+        let schema = table.name.schema.trim_matches('"');
+        let say_so = |error: CaughtError| {
+            let missing = format!("{schema}.session\" does not exist");
             let (PostgresError(report) | ErrorReport(report) | RustPanic { ereport: report, .. }) =
                 &error;
             match report.message().ends_with(&missing) || !IS_CURRENT.get() {
@@ -105,7 +106,7 @@ impl OpenTable<'_> {
             }
         };
         PgTryBuilder::new(AssertUnwindSafe(run))
-            .catch_when(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, say_so.clone())
+            .catch_when(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, say_so)
             .catch_when(PgSqlErrorCode::ERRCODE_INVALID_SCHEMA_NAME, say_so)
             .execute()
     }
