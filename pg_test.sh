@@ -109,7 +109,7 @@ server_tests() {
     note "tests on a server (pytest, PostgreSQL $PG_MAJOR)"
     offer_servers
     logged "$RUN/pytest.log" "$VENV/bin/python" -m pytest -o "cache_dir=$TARGET/pytest" -o testpaths=tests \
-        --timeout=300 "$@"
+        --timeout=300 --numprocesses=auto --maxprocesses=4 --dist=worksteal "$@"
 }
 
 main "$@"
