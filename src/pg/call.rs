@@ -4,7 +4,7 @@
 //! to the end of the transaction, and a row version that was seen stays in place while a snapshot
 //! from before is active.
 
-use super::{guard, log, plan, transaction};
+use super::{client, guard, log, plan, transaction};
 use core::marker::PhantomData;
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::pg_sys;
@@ -68,13 +68,11 @@ impl Call {
     pub fn is_whole_transaction(&self) -> bool {
         // SAFETY: the portal that is being run holds the plan whose expression is evaluated.
         unsafe {
-            if self.expression.is_null() || !transaction::is_single_statement() {
-                return false;
-            }
             let portal = pg_sys::ActivePortal;
-            // Another portal than the client's belongs to a function that it called.
-            !portal.is_null()
-                && (*portal).sourceText == pg_sys::debug_query_string
+            !self.expression.is_null()
+                && !portal.is_null()
+                && transaction::is_single_statement()
+                && client::runs_alone(&*portal)
                 && plan::consists_of(portal, self.expression)
         }
     }

@@ -87,9 +87,23 @@ pub fn owner_may_write(table: &TableName) -> bool {
     unsafe { pg_sys::pg_class_aclmask(table.table, table.owner, rights, all) == rights }
 }
 
-/// Whether a table has rules.
-pub fn has_rules(lock: &Lock<'_>) -> bool {
-    asks(lock, |relation| !relation.rd_rules.is_null())
+/// Whether a table takes `INSERT … ON CONFLICT`. One with rules does not, and while an index is rebuilt
+/// concurrently the planner may find neither the old one nor the new one valid.
+pub fn takes_on_conflict(lock: &Lock<'_>) -> bool {
+    // Until the table is unlocked no rebuilding begins that has not by now.
+    asks(lock, |relation| relation.rd_rules.is_null() && has_only_valid_indexes(relation))
+}
+
+fn has_only_valid_indexes(relation: &pg_sys::RelationData) -> bool {
+    let relation: *const pg_sys::RelationData = relation;
+    // SAFETY: the relation is open; a list of oids, each of which is looked up in the system cache.
+    unsafe {
+        let indexes = pg_sys::RelationGetIndexList(relation.cast_mut());
+        let count = if indexes.is_null() { 0 } else { (*indexes).length as usize };
+        (0..count).all(|position| {
+            pg_sys::get_index_isvalid((*(*indexes).elements.add(position)).oid_value)
+        })
+    }
 }
 
 /// Whether a table has statistics objects, whose expressions the planner looks at.

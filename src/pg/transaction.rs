@@ -37,8 +37,7 @@ pub fn keeps_snapshot() -> bool {
     unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
 }
 
-/// Whether this transaction ends with the client's statement, as far as can be known by now: another
-/// one of a pipeline may follow the first.
+/// Whether the client has begun no transaction, and this is the first statement of the implicit one.
 pub(super) fn is_single_statement() -> bool {
     // SAFETY: reads variables of the backend.
     unsafe {

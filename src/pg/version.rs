@@ -13,6 +13,25 @@ pub const NEWER_TIMEOUTS: &[&CStr] = &[];
 #[cfg(not(any(feature = "pg15", feature = "pg16")))]
 pub const NEWER_TIMEOUTS: &[&CStr] = &[c"transaction_timeout"];
 
+// libpq.h is not among the headers that pgrx binds.
+unsafe extern "C-unwind" {
+    #[cfg(any(feature = "pg15", feature = "pg16"))]
+    fn pq_buffer_has_data() -> bool;
+    #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+    fn pq_buffer_remaining_data() -> isize;
+}
+
+/// Whether more of what the client sent has arrived than has been read.
+pub fn has_received_more() -> bool {
+    // SAFETY: compares two variables of the backend.
+    unsafe {
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        return pq_buffer_has_data();
+        #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+        return pq_buffer_remaining_data() > 0;
+    }
+}
+
 type Handler = unsafe extern "C-unwind" fn(i32);
 
 /// Installs a handler for a signal.

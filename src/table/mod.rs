@@ -14,14 +14,13 @@ mod slide;
 mod sql;
 mod statements;
 mod sweep;
-mod unheld;
 
 pub use columns::{Changes, Session};
 pub use open::{Look, OpenTable};
 pub use session::Found;
 
 use crate::error::{Error, Result};
-use crate::pg::{self, Lock, PlainTable, Plan, TableName, XactEvent};
+use crate::pg::{self, Lock, PlainTable, Plan, TableName};
 use core::ffi::CStr;
 use pgrx::pg_sys::{self, Oid};
 use statements::Statement;
@@ -39,12 +38,7 @@ thread_local! {
 /// Has the table looked up again after a change of the catalog that concerns it, and follows
 /// transactions. Called once, when the library is loaded.
 pub fn init() {
-    pg::on_transaction_event(|event| {
-        if event == XactEvent::End {
-            unheld::forget();
-        }
-        slide::follow(event);
-    });
+    pg::on_transaction_event(slide::follow);
     pg::on_catalog_change(|relation| {
         let concerns_us = OPENED.with(|opened| {
             // While it is borrowed or absent it is being looked up, so look again afterwards.

@@ -4,7 +4,7 @@ use super::columns::Changes;
 use super::rows::Rows;
 use super::session::Found;
 use super::statements::Statement;
-use super::{IS_CURRENT, NAME, Table, direct, sql, unheld};
+use super::{IS_CURRENT, NAME, Table, direct, sql};
 use crate::error::{Error, Result};
 use crate::id::SessionKey;
 use crate::lifetime::Limits;
@@ -37,9 +37,7 @@ impl<'call> OpenTable<'call> {
     /// The table in the schema of the function that was called.
     pub fn open(call: &'call Call, mode: LockMode) -> Result<Self> {
         let schema = || pg::schema_of_function(call.function());
-        let open = Self::open_in(call, mode, schema)?.ok_or(Error::NoTable)?;
-        unheld::catch_up(&open)?;
-        Ok(open)
+        Self::open_in(call, mode, schema)?.ok_or(Error::NoTable)
     }
 
     /// The table in a schema; `None` if it is not there.
@@ -136,7 +134,6 @@ impl<'call> OpenTable<'call> {
     pub fn hold(&self, read: &Found<'call>, always: bool) -> RowWrite {
         let is_free = read.holder.is_some_and(|holder| !holder.is_active());
         if !always && is_free && self.call.is_whole_transaction() {
-            unheld::remember(read);
             return RowWrite::Done;
         }
         self.rows().lock(read)

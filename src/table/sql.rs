@@ -36,10 +36,9 @@ impl<'call> Rows<'call> for Sql<'_, 'call> {
     }
 
     fn insert(&self, new: &Session, _is_fresh: bool) -> RowWrite {
-        if !pg::has_rules(&self.open.lock) {
+        if pg::takes_on_conflict(&self.open.lock) {
             return self.open.write(Statement::Insert, new.values());
         }
-        // A table with rules takes no ON CONFLICT.
         let inserted =
             pg::in_subtransaction(|| self.open.write(Statement::InsertPlainly, new.values()));
         match inserted {
