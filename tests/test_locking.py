@@ -236,12 +236,15 @@ def test_rows_that_refer_to_the_session_do_not_stand_in_the_way(database, owner,
 
 @pytest.mark.direct
 @pytest.mark.parametrize("database", ["plain"], indirect=True)
-def test_alone_it_writes_nothing_for_nobody_could_tell(owner, first):
+@pytest.mark.parametrize(
+    "protocol", [{}, {"binary": True}, {"prepare": True}], ids=["simple", "extended", "prepared"]
+)
+def test_alone_it_writes_nothing_for_nobody_could_tell(owner, first, protocol):
     row = "SELECT ctid::text, xmin::text, xmax::text, pg_snapshot_xmax(pg_current_snapshot())::text FROM session"
 
     def writes(call):
         before = owner.execute(row).fetchone()
-        first.execute(call)
+        first.execute(call, **protocol)
         return before != owner.execute(row).fetchone()
 
     for nothing in NOTHING:
