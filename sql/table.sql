@@ -37,7 +37,9 @@ WITH (
     fillfactor = 90,
     -- Sessions churn: vacuum after a twentieth of them changed rather than a fifth.
     autovacuum_vacuum_scale_factor = 0.05,
-    autovacuum_analyze_scale_factor = 0.05
+    autovacuum_analyze_scale_factor = 0.05,
+    -- So does what is stored apart because it is large; the settings above are not for it.
+    toast.autovacuum_vacuum_scale_factor = 0.05
 );
 
 -- Sessions over 2 kB are compressed; pglz would take longer than all else that a write of one does.
@@ -64,6 +66,11 @@ COMMENT ON COLUMN @extschema@.session.principal IS 'whom the session belongs to,
 
 REVOKE ALL ON TABLE @extschema@.session FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.session', '');
+
+-- What session_fetch returns. PostgreSQL would build the type of a RETURNS TABLE anew for each call.
+CREATE TYPE @extschema@.session_content AS (data json, payload bytea, version bigint);
+
+COMMENT ON TYPE @extschema@.session_content IS 'the content of a session, as session_fetch returns it';
 
 -- What the sweeps of the background worker did, in one row.
 CREATE TABLE @extschema@.session_sweep (

@@ -47,6 +47,8 @@ pub enum Error {
     SameId,
     /// The session holds an opaque payload.
     Opaque,
+    /// The session holds keys and values.
+    KeyWise,
     /// The stored bytes cannot be read.
     Damaged,
     /// Memory for the session's content could not be had.
@@ -143,6 +145,11 @@ impl Error {
                 ERRCODE_WRONG_OBJECT_TYPE,
                 "the session holds an opaque payload, not keys and values".into(),
                 "Read it with session_load() and save it with session_release_raw().".into(),
+            ),
+            KeyWise => (
+                ERRCODE_WRONG_OBJECT_TYPE,
+                "the session holds keys and values, not an opaque payload".into(),
+                "Read it with session_fetch() or session_load().".into(),
             ),
             Damaged => (
                 ERRCODE_DATA_CORRUPTED,

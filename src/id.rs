@@ -50,6 +50,11 @@ impl NewId {
         SessionKey::digest(&self.0)
     }
 
+    /// The id itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The id itself, to hand to the client.
     pub fn into_string(self) -> String {
         self.0

@@ -28,7 +28,7 @@ extension_sql_file!("../sql/view.sql", name = "view", requires = [api::admin::se
 extension_sql_file!(
     "../sql/grants.sql",
     name = "grants",
-    requires = [api::admin::session_all, api::admin::session_gc, "view"]
+    requires = [api::admin::session_all, api::admin::session_clear, api::admin::session_gc, "view"]
 );
 extension_sql_file!("../sql/functions.sql", name = "functions", finalize);
 

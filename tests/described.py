@@ -52,7 +52,7 @@ QUERIES = {
     "function": f"""
         SELECT concat_ws(' ', pg_get_functiondef(oid), proowner::regrole,
             {acl("coalesce(proacl, acldefault('f', proowner))")},
-            {row("p", "oid", "pronamespace", "proowner", "proacl", "proargdefaults")})
+            {row("p", "oid", "pronamespace", "proowner", "proacl", "proargdefaults", "prorettype")})
         FROM member JOIN pg_proc AS p ON classid = 'pg_proc'::regclass AND objid = oid""",
     "relation": f"""
         SELECT concat_ws(' ', name, relowner::regrole, {acl("coalesce(relacl, acldefault('r', relowner))")},

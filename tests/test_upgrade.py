@@ -13,6 +13,7 @@ import pytest
 from conftest import APP, PG_BIN, THREADS, one
 from described import assert_same, described
 from keeping import LOAD, fill, rows
+from psycopg import errors
 from sweeping import EVERY_SECOND, add_expired, add_live, expired, live, stats, wait_for_sweeps, wait_until_swept
 from test_golden import TOPICS, check_topic
 from test_table import life
@@ -22,7 +23,8 @@ SCRIPTS = {path.stem.removeprefix("session_store--"): path for path in (ROOT / "
 RELEASED = sorted(SCRIPTS)
 
 # Golden tests that call what a version did not have before its schema is updated, or that create the newest one.
-NOT_ON = {"0.1.0": {"arguments", "catalog", "damaged", "expired", "manager", "schema"}}
+NEWER = {"arguments", "catalog", "damaged", "expired", "manager", "pop", "privilege_matrix", "privileges", "schema"}
+NOT_ON = {"0.1.0": NEWER, "0.2.0": NEWER}
 
 
 def install_scripts(bin=PG_BIN):
@@ -134,6 +136,63 @@ def test_an_update_that_is_rolled_back_leaves_the_old_version(old_database, vers
     owner.execute("BEGIN; ALTER EXTENSION session_store UPDATE; SELECT session_create(); ROLLBACK")
     assert_same(described(owner), before, "rolled back")
     assert one(owner, "SELECT session_exist(session_create())")
+
+
+# Functions that were replaced
+
+
+def test_grants_are_kept_and_go_into_a_dump(old_database):
+    owner = old_database.connect()
+    keeper = old_database.create_role("keeper")
+    owner.execute(f"""
+        REVOKE EXECUTE ON FUNCTION session_read(text) FROM PUBLIC;
+        GRANT EXECUTE ON FUNCTION session_read(text) TO app WITH GRANT OPTION;
+        GRANT EXECUTE ON FUNCTION session_merge(text, jsonb, text[]) TO {keeper};
+        ALTER FUNCTION session_start(text, interval, timestamptz) OWNER TO {keeper}""")
+    owner.execute("ALTER EXTENSION session_store UPDATE")
+
+    def may(role, function):
+        return one(owner, "SELECT bool_and(has_function_privilege(%s, oid, 'EXECUTE')) FROM pg_proc WHERE proname = %s",
+                   role, function)  # fmt: skip
+
+    assert may(APP, "session_read") and not may(keeper, "session_read") and may(keeper, "session_merge")
+    assert one(owner, "SELECT has_function_privilege('app', oid, 'EXECUTE WITH GRANT OPTION') FROM pg_proc WHERE proname = 'session_read'")
+    assert one(owner, "SELECT proowner::regrole::text FROM pg_proc WHERE proname = 'session_start'") == keeper
+    dump = old_database.server.run("pg_dump", "--schema-only", old_database.uri()).stdout
+    assert re.search("REVOKE ALL ON FUNCTION public.session_read.* FROM PUBLIC", dump)
+    assert re.search("GRANT ALL ON FUNCTION public.session_read.* TO app WITH GRANT OPTION", dump)
+
+
+def test_what_depends_on_them_makes_the_update_fail_with_a_hint(old_database):
+    owner = old_database.connect()
+    owner.execute("CREATE VIEW visitors AS SELECT * FROM session_start()")
+    before = described(owner)
+    with pytest.raises(errors.DependentObjectsStillExist) as refused:
+        owner.execute("ALTER EXTENSION session_store UPDATE")
+    assert "Drop what depends on it, update" in refused.value.diag.message_hint
+    assert_same(described(owner), before, "refused")
+    owner.execute("DROP VIEW visitors; ALTER EXTENSION session_store UPDATE")
+
+
+SIGNATURES = """
+    SELECT prosrc, concat_ws(' ', proretset, pronargs, proargtypes::regtype[],
+        coalesce(proallargtypes::regtype[]::text, (
+            SELECT array_agg(type ORDER BY place)::regtype[]::text FROM (
+                SELECT type, ordinality - 100 AS place FROM unnest(proargtypes::oid[]) WITH ORDINALITY AS a (type)
+                UNION ALL SELECT atttypid, attnum FROM pg_attribute WHERE attrelid = typrelid AND attnum > 0
+            ) AS columns)),
+        CASE WHEN typrelid = 0 THEN prorettype::regtype END)
+    FROM pg_proc JOIN pg_type AS t ON t.oid = prorettype JOIN pg_depend ON objid = pg_proc.oid AND deptype = 'e'
+    WHERE probin IS NOT NULL"""
+
+
+def test_a_symbol_never_gets_other_arguments_or_another_result(database, old_database):
+    """A backend that still runs the old library may meet the new catalog: what it does not have is an error there."""
+    old, new = (dict(any.connect().execute(SIGNATURES).fetchall()) for any in (old_database, database))
+    kept = old.keys() & new.keys()
+    assert len(kept) > 15
+    record = lambda signature: signature.replace(" record", "")  # noqa: E731
+    assert {symbol: record(old[symbol]) for symbol in kept} == {symbol: record(new[symbol]) for symbol in kept}
 
 
 # Before the update

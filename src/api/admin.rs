@@ -13,6 +13,12 @@ fn session_all(call: Call) -> Result<i64, ErrorReport> {
     Ok(Store::open(&call)?.count())
 }
 
+/// Ends all sessions; how many.
+#[pg_extern]
+fn session_clear(call: Call) -> Result<i64, ErrorReport> {
+    Ok(Store::open_for_writing(&call)?.clear())
+}
+
 /// Removes expired sessions, at most `max_rows`; how many.
 #[pg_extern]
 fn session_gc(max_rows: default!(Option<i64>, "NULL"), call: Call) -> Result<i64, ErrorReport> {

@@ -1,9 +1,9 @@
 //! The session manager: begin, look up, keep alive.
 
-use super::{document, jsonb_of, new_terms, session_id, timestamptz};
+use super::{creatable, document, new_terms, session_id, timestamptz};
 use crate::codec::Content;
 use crate::error::Error;
-use crate::id::SessionId;
+use crate::id::NewId;
 use crate::pg::{AtMostOne, Call, Jsonb, JsonbBuf, Record, Timestamp};
 use crate::store::{self, Started, Store};
 use crate::table::{Found, Session};
@@ -15,41 +15,67 @@ use pgrx::prelude::*;
 /// What `session_start` returns.
 struct StartedRow {
     sid: String,
-    data: Option<JsonbBuf>,
+    content: Printed,
     version: i64,
     is_new: bool,
 }
 
 impl Record for StartedRow {
-    const SQL: &'static str = "TABLE (sid text, data jsonb, version bigint, is_new boolean)";
+    const SQL: &'static str =
+        "TABLE (sid text, data json, version bigint, is_new boolean, payload bytea)";
     const IDENT: &'static str = "session_store::api::StartedRow";
 
     fn columns(self) -> Vec<Option<Datum>> {
         vec![
             self.sid.into_datum(),
-            self.data.into_datum(),
+            self.content.data,
             self.version.into_datum(),
             self.is_new.into_datum(),
+            self.content.payload,
         ]
     }
 }
 
+/// The content of a session as a client takes it: text, or its own serialization.
+struct Printed {
+    data: Option<Datum>,
+    payload: Option<Datum>,
+}
+
+impl Printed {
+    fn of(stored: &[u8]) -> Result<Self, Error> {
+        Ok(match Content::parse(stored)? {
+            // The text of a json has the form of a bytea.
+            Content::Map(map) => Self { data: map.to_text()?.into_datum(), payload: None },
+            Content::Opaque(payload) => Self { data: None, payload: payload.into_datum() },
+        })
+    }
+}
+
 /// The presented session if it is live, else a new one under a fresh id.
-#[pg_extern]
-fn session_start(
+#[pg_extern(name = "session_start")]
+fn session_start_0_3(
     presented: default!(Option<&str>, "NULL"),
     lifetime: default!(Option<Interval>, "NULL"),
     deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
     call: Call,
 ) -> Result<AtMostOne<StartedRow>, ErrorReport> {
-    // An id of the wrong form is one that this server never gave out: unknown.
-    let known = presented.and_then(SessionId::parse);
+    let (sid, Started { new_id, data, version }) = start(presented, lifetime, deadline, &call)?;
+    let content = Printed::of(&data)?;
+    Ok(AtMostOne(Some(StartedRow { sid, content, version, is_new: new_id.is_some() })))
+}
+
+/// The presented session if it is live, else a new one, with the id that it has.
+pub(super) fn start(
+    presented: Option<&str>,
+    lifetime: Option<Interval>,
+    deadline: Option<TimestampWithTimeZone>,
+    call: &Call,
+) -> Result<(String, Started), ErrorReport> {
     let terms = new_terms(lifetime, deadline)?;
-    let Started { new_id, data, version } = Store::open(&call)?.start(known, terms)?;
-    let is_new = new_id.is_some();
-    let sid = new_id.map(|id| id.into_string()).or(presented.map(str::to_owned));
-    let data = jsonb_of(&data)?;
-    Ok(AtMostOne(Some(StartedRow { sid: sid.unwrap_or_default(), data, version, is_new })))
+    let started = Store::open(call)?.start(session_id(presented), terms)?;
+    let sid = started.new_id.as_ref().map_or(presented.unwrap_or_default(), NewId::as_str);
+    Ok((sid.to_owned(), started))
 }
 
 /// A new session; its id.
@@ -74,7 +100,7 @@ pub(super) fn create(
     call: &Call,
 ) -> Result<String, ErrorReport> {
     let terms = new_terms(lifetime, deadline)?;
-    let chosen = sid.map(|sid| session_id(Some(sid))).transpose()?;
+    let chosen = sid.map(|_| creatable(sid)).transpose()?;
     let store = Store::open_for_writing(call)?;
     match chosen.zip(sid) {
         Some((id, sid)) => {
@@ -132,17 +158,17 @@ fn session_load(
 
 /// What `session_fetch` returns.
 struct FetchedRow {
-    data: Option<Datum>,
-    payload: Option<Datum>,
+    content: Printed,
     version: i64,
 }
 
 impl Record for FetchedRow {
-    const SQL: &'static str = "TABLE (data json, payload bytea, version bigint)";
+    // A named type, for PostgreSQL would build an unnamed one for each call.
+    const SQL: &'static str = "SETOF session_content";
     const IDENT: &'static str = "session_store::api::FetchedRow";
 
     fn columns(self) -> Vec<Option<Datum>> {
-        vec![self.data, self.payload, self.version.into_datum()]
+        vec![self.content.data, self.content.payload, self.version.into_datum()]
     }
 }
 
@@ -154,12 +180,8 @@ fn session_fetch(
     call: Call,
 ) -> Result<AtMostOne<FetchedRow>, ErrorReport> {
     let Some(session) = look_up(sid, slide, &call)? else { return Ok(AtMostOne(None)) };
-    let (data, payload) = match Content::parse(&session.data).map_err(Error::from)? {
-        // The text of a json has the form of a bytea.
-        Content::Map(map) => (map.to_text().map_err(Error::from)?.into_datum(), None),
-        Content::Opaque(payload) => (None, payload.into_datum()),
-    };
-    Ok(AtMostOne(Some(FetchedRow { data, payload, version: session.version })))
+    let content = Printed::of(&session.data)?;
+    Ok(AtMostOne(Some(FetchedRow { content, version: session.version })))
 }
 
 /// The live session, kept alive unless `slide` is false.
@@ -168,8 +190,7 @@ fn look_up<'call>(
     slide: Option<bool>,
     call: &'call Call,
 ) -> crate::error::Result<Option<Found<'call>>> {
-    let id = session_id(sid)?;
-    let store = Store::open(call)?;
+    let (id, store) = (session_id(sid), Store::open(call)?);
     if slide.unwrap_or(true) { store.read(id) } else { store.peek(id) }
 }
 
@@ -181,9 +202,8 @@ fn session_touch(
     deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
     call: Call,
 ) -> Result<Option<TimestampWithTimeZone>, ErrorReport> {
-    let id = session_id(sid)?;
     let terms = new_terms(lifetime, deadline)?;
-    let expiry = Store::open_for_writing(&call)?.touch(id, terms)?;
+    let expiry = Store::open_for_writing(&call)?.touch(session_id(sid), terms)?;
     Ok(expiry.and_then(timestamptz))
 }
 

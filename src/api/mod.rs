@@ -2,11 +2,16 @@
 //!
 //! One file a family, as in the reference. No function is STRICT: a NULL that means nothing is an
 //! error rather than a silent NULL.
+//!
+//! A function whose arguments or result have changed is named after the version with which they did:
+//! the symbol of that name in the library is what a catalog asks for, and one that has not been updated
+//! asks for those in [`released`].
 
 mod admin;
 mod manager;
 mod provider;
 mod raw;
+mod released;
 mod store;
 
 use crate::codec::{self, Content};
@@ -22,8 +27,14 @@ fn required<T>(argument: Option<T>, name: &'static str) -> Result<T> {
     argument.ok_or(Error::Null(name))
 }
 
-fn session_id<'a>(sid: Option<&'a str>) -> Result<SessionId<'a>> {
-    SessionId::parse(required(sid, "sid")?).ok_or(Error::InvalidSid)
+/// The id if a session can have it: any other belongs to no session.
+fn session_id(sid: Option<&str>) -> Option<SessionId<'_>> {
+    sid.and_then(SessionId::parse)
+}
+
+/// The id under which a session is to be created if there is none.
+fn creatable(sid: Option<&str>) -> Result<SessionId<'_>> {
+    session_id(sid).ok_or(Error::InvalidSid)
 }
 
 /// The stored form of a `jsonb` argument that must be an object.

@@ -1,10 +1,13 @@
 //! The session provider: the calls of beego's provider interface, by its names.
 
-use super::{lifetime_of, required, session_id};
+use super::{creatable, lifetime_of, new_terms, required, session_id};
+use crate::codec::Map;
+use crate::error::Error;
+use crate::id::NewId;
 use crate::pg::{Call, JsonbBuf};
 use crate::settings;
 use crate::store::{Store, map_of};
-use pgrx::datum::Interval;
+use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -17,47 +20,51 @@ fn session_init(max_lifetime: Option<Interval>) -> Result<(), ErrorReport> {
 }
 
 /// The values of a session, which is created if there is none.
-#[pg_extern]
-fn session_read(sid: Option<&str>, call: Call) -> Result<Option<JsonbBuf>, ErrorReport> {
-    let id = session_id(sid)?;
+#[pg_extern(name = "session_read")]
+pub(super) fn session_read_0_3(
+    sid: Option<&str>,
+    lifetime: default!(Option<Interval>, "NULL"),
+    deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
+    call: Call,
+) -> Result<Option<JsonbBuf>, ErrorReport> {
+    let terms = new_terms(lifetime, deadline)?;
     let store = Store::open(&call)?;
     let session = match settings::strict() {
-        true => store.read(id)?.map(|found| found.session),
-        false => Some(store.read_or_create(id)?),
+        true => store.keep(session_id(sid), terms)?,
+        false => Some(store.read_or_create(creatable(sid)?, Map::empty().stored(), terms)?),
     };
     let Some(session) = session else { return Ok(None) };
-    let map = map_of(&session)?;
-    Ok(Some(JsonbBuf(map.to_jsonb().map_err(crate::error::Error::from)?)))
+    Ok(Some(JsonbBuf(map_of(&session)?.to_jsonb().map_err(Error::from)?)))
 }
 
 /// Whether there is a live session. Does not keep it alive.
 #[pg_extern]
 fn session_exist(sid: Option<&str>, call: Call) -> Result<bool, ErrorReport> {
-    let id = session_id(sid)?;
-    Ok(Store::open(&call)?.peek(id)?.is_some())
+    Ok(Store::open(&call)?.peek(session_id(sid))?.is_some())
 }
 
-/// Moves a session to a new id; the new id.
-#[pg_extern]
-fn session_regenerate(
+/// Moves a session to a new id; the new id, NULL if there is none and one `must_exist`.
+#[pg_extern(name = "session_regenerate")]
+pub(super) fn session_regenerate_0_3(
     oldsid: Option<&str>,
     sid: default!(Option<&str>, "NULL"),
+    must_exist: default!(Option<bool>, "false"),
     call: Call,
-) -> Result<String, ErrorReport> {
-    let old = session_id(Some(required(oldsid, "oldsid")?))?;
+) -> Result<Option<String>, ErrorReport> {
+    let old = session_id(oldsid);
+    let must_exist = must_exist.unwrap_or(false);
     let store = Store::open_for_writing(&call)?;
     match sid {
         Some(new) => {
-            store.regenerate_as(old, session_id(sid)?)?;
-            Ok(new.to_owned())
+            let moved = store.regenerate_as(old, creatable(sid)?, must_exist)?;
+            Ok(moved.then(|| new.to_owned()))
         }
-        None => Ok(store.regenerate(old)?.into_string()),
+        None => Ok(store.regenerate(old, must_exist)?.map(NewId::into_string)),
     }
 }
 
 /// Ends a session; whether there was one.
 #[pg_extern]
 fn session_destroy(sid: Option<&str>, call: Call) -> Result<bool, ErrorReport> {
-    let id = session_id(sid)?;
-    Ok(Store::open_for_writing(&call)?.destroy(id)?)
+    Ok(Store::open_for_writing(&call)?.destroy(session_id(sid))?)
 }

@@ -1,11 +1,13 @@
 //! Opaque payloads, for clients with a serializer of their own.
 
-use super::{manager, new_terms, required, session_id};
-use crate::codec::encode_opaque;
+use super::{creatable, manager, new_terms, required, session_id};
+use crate::codec::{Content, encode_opaque};
 use crate::error::Error;
-use crate::pg::Call;
+use crate::pg::{AtMostOne, Call, Record};
+use crate::settings;
 use crate::store::Store;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::pg_sys::Datum;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -22,6 +24,48 @@ fn session_create_raw(
     manager::create(&data, sid, lifetime, deadline, &call)
 }
 
+/// What `session_read_raw` returns.
+struct ReadRow {
+    payload: Option<Datum>,
+    version: i64,
+}
+
+impl Record for ReadRow {
+    const SQL: &'static str = "TABLE (payload bytea, version bigint)";
+    const IDENT: &'static str = "session_store::api::ReadRow";
+
+    fn columns(self) -> Vec<Option<Datum>> {
+        vec![self.payload, self.version.into_datum()]
+    }
+}
+
+/// The payload of a session, which is created with an empty one if there is none.
+#[pg_extern]
+fn session_read_raw(
+    sid: Option<&str>,
+    lifetime: default!(Option<Interval>, "NULL"),
+    deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
+    call: Call,
+) -> Result<AtMostOne<ReadRow>, ErrorReport> {
+    let terms = new_terms(lifetime, deadline)?;
+    let store = Store::open(&call)?;
+    let session = match settings::strict() {
+        true => store.keep(session_id(sid), terms)?,
+        false => {
+            let empty = encode_opaque(&[]).map_err(Error::from)?;
+            Some(store.read_or_create(creatable(sid)?, &empty, terms)?)
+        }
+    };
+    let Some(session) = session else { return Ok(AtMostOne(None)) };
+    match Content::parse(&session.data).map_err(Error::from)? {
+        Content::Opaque(payload) => {
+            let (payload, version) = (payload.into_datum(), session.version);
+            Ok(AtMostOne(Some(ReadRow { payload, version })))
+        }
+        Content::Map(_) => Err(Error::KeyWise.into()),
+    }
+}
+
 /// Saves the payload; the version, NULL if the session is gone or no longer at `version`.
 #[pg_extern]
 fn session_release_raw(
@@ -32,10 +76,9 @@ fn session_release_raw(
     deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
     call: Call,
 ) -> Result<Option<i64>, ErrorReport> {
-    let id = session_id(sid)?;
     let data = encode_opaque(required(payload, "payload")?).map_err(Error::from)?;
     let terms = new_terms(lifetime, deadline)?;
-    Ok(Store::open_for_writing(&call)?.release(id, &data, version, terms)?)
+    Ok(Store::open_for_writing(&call)?.release(session_id(sid), &data, version, terms)?)
 }
 
 /// Creates or replaces a session; the version.
@@ -47,7 +90,7 @@ fn session_put_raw(
     deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
     call: Call,
 ) -> Result<i64, ErrorReport> {
-    let id = session_id(sid)?;
+    let id = creatable(sid)?;
     let data = encode_opaque(required(payload, "payload")?).map_err(Error::from)?;
     let terms = new_terms(lifetime, deadline)?;
     Ok(Store::open_for_writing(&call)?.put(id, &data, terms)?)

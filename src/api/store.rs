@@ -1,13 +1,14 @@
 //! The session store: values by key, and the whole map.
 
-use super::{document, new_terms, required, session_id};
-use crate::codec::{self, Content};
+use super::{creatable, document, new_terms, required, session_id};
+use crate::codec::{self, Content, Map};
 use crate::error::Error;
 use crate::pg::{Call, Jsonb, JsonbBuf};
 use crate::store::{Change, Store, map_of};
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use std::cell::Cell;
 
 /// JSON's null, which a NULL value is stored as (RFC 8949, section 3.3).
 const JSON_NULL: &[u8] = &[0xf6];
@@ -15,8 +16,7 @@ const JSON_NULL: &[u8] = &[0xf6];
 /// All values of a session, NULL if there is none.
 #[pg_extern]
 fn session_get(sid: Option<&str>, call: Call) -> Result<Option<JsonbBuf>, ErrorReport> {
-    let id = session_id(sid)?;
-    let Some(session) = Store::open(&call)?.read(id)? else { return Ok(None) };
+    let Some(session) = Store::open(&call)?.read(session_id(sid))? else { return Ok(None) };
     Ok(Some(JsonbBuf(map_of(&session)?.to_jsonb().map_err(Error::from)?)))
 }
 
@@ -27,9 +27,8 @@ fn session_get_key(
     key: Option<&str>,
     call: Call,
 ) -> Result<Option<JsonbBuf>, ErrorReport> {
-    let id = session_id(sid)?;
     let key = required(key, "key")?;
-    let Some(session) = Store::open(&call)?.read(id)? else { return Ok(None) };
+    let Some(session) = Store::open(&call)?.read(session_id(sid))? else { return Ok(None) };
     let value = map_of(&session)?.get(key).map_err(Error::from)?;
     Ok(value.map(|value| value.to_jsonb().map(JsonbBuf)).transpose().map_err(Error::from)?)
 }
@@ -42,34 +41,38 @@ fn session_set(
     value: Option<Jsonb<'_>>,
     call: Call,
 ) -> Result<i64, ErrorReport> {
-    let id = session_id(sid)?;
     let key = required(key, "key")?;
     let value = match value {
         Some(Jsonb(jsonb)) => codec::encode_value(jsonb).map_err(Error::from)?,
         None => JSON_NULL.to_vec(),
     };
     let store = Store::open_for_writing(&call)?;
-    Ok(store.edit(id, |map| Ok(Some(map.set(key, &value)?)))?)
+    let set = store.edit(session_id(sid), |map| Ok(Some(map.set(key, &value)?)))?;
+    Ok(set.ok_or(Error::NoSession)?)
 }
 
 /// Sets the keys of `patch` and drops those of `remove`, at once; the session's version.
-#[pg_extern]
-fn session_merge(
+#[pg_extern(name = "session_merge")]
+pub(super) fn session_merge_0_3(
     sid: Option<&str>,
     patch: Option<Jsonb<'_>>,
     remove: default!(Option<Array<'_, &str>>, "NULL"),
+    lifetime: default!(Option<Interval>, "NULL"),
+    deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
     call: Call,
 ) -> Result<i64, ErrorReport> {
-    let id = session_id(sid)?;
     let patch = document(patch, "patch")?;
     let Content::Map(patch) = Content::parse(&patch).map_err(Error::from)? else {
         return Err(Error::NotAnObject("patch").into());
     };
     let removed = keys(remove.as_ref(), "remove")?;
+    let terms = new_terms(lifetime, deadline)?;
     let store = Store::open_for_writing(&call)?;
     // The way to hold a session for the length of a request.
     let locks = patch.is_empty() && removed.is_empty();
-    Ok(store.edit_locked(id, locks, |map| Ok(Some(map.merge(&patch, &removed)?)))?)
+    let merge = |map: Map<'_>| Ok(Some(map.merge(&patch, &removed)?));
+    let merged = store.edit_with(session_id(sid), terms, locks, merge)?;
+    Ok(merged.ok_or(Error::NoSession)?)
 }
 
 /// The keys in an array without NULLs, of which a client may pass any number.
@@ -85,25 +88,41 @@ fn keys<'a>(array: Option<&'a Array<'_, &str>>, name: &'static str) -> Result<Ve
 /// Drops one key; whether it was there.
 #[pg_extern]
 fn session_delete(sid: Option<&str>, key: Option<&str>, call: Call) -> Result<bool, ErrorReport> {
-    let id = session_id(sid)?;
     let key = required(key, "key")?;
     let store = Store::open_for_writing(&call)?;
-    let was_there = std::cell::Cell::new(false);
-    store.edit(id, |map| {
+    let was_there = Cell::new(false);
+    let edited = store.edit(session_id(sid), |map| {
         let without = map.remove(key)?;
         was_there.set(without.is_some());
         Ok(without)
     })?;
+    edited.ok_or(Error::NoSession)?;
     Ok(was_there.get())
+}
+
+/// Drops one key and returns its value, NULL if the session or the key is absent.
+#[pg_extern]
+fn session_pop(
+    sid: Option<&str>,
+    key: Option<&str>,
+    call: Call,
+) -> Result<Option<JsonbBuf>, ErrorReport> {
+    let key = required(key, "key")?;
+    let store = Store::open_for_writing(&call)?;
+    let value = Cell::new(None);
+    let edited = store.edit(session_id(sid), |map| {
+        value.set(map.get(key)?.map(|value| value.to_jsonb()).transpose()?);
+        Ok(map.remove(key)?)
+    })?;
+    Ok(edited.and(value.take()).map(JsonbBuf))
 }
 
 /// Drops all keys; the session's version.
 #[pg_extern]
 fn session_flush(sid: Option<&str>, call: Call) -> Result<i64, ErrorReport> {
-    let id = session_id(sid)?;
     let store = Store::open_for_writing(&call)?;
-    let flushed = store.change(id, |session| {
-        let data = Some(codec::Map::empty().stored().to_vec());
+    let flushed = store.change(session_id(sid), |session| {
+        let data = Some(Map::empty().stored().to_vec());
         Ok(Some(Change { data, terms: session.terms(), locks: false }))
     })?;
     Ok(flushed.ok_or(Error::NoSession)?.version)
@@ -119,10 +138,9 @@ fn session_release(
     deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
     call: Call,
 ) -> Result<Option<i64>, ErrorReport> {
-    let id = session_id(sid)?;
     let data = document(data, "data")?;
     let terms = new_terms(lifetime, deadline)?;
-    Ok(Store::open_for_writing(&call)?.release(id, &data, version, terms)?)
+    Ok(Store::open_for_writing(&call)?.release(session_id(sid), &data, version, terms)?)
 }
 
 /// Creates or replaces a session; the version.
@@ -134,7 +152,7 @@ fn session_put(
     deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
     call: Call,
 ) -> Result<i64, ErrorReport> {
-    let id = session_id(sid)?;
+    let id = creatable(sid)?;
     let data = document(data, "data")?;
     let terms = new_terms(lifetime, deadline)?;
     Ok(Store::open_for_writing(&call)?.put(id, &data, terms)?)

@@ -19,15 +19,26 @@ pub struct Change {
     pub locks: bool,
 }
 
+impl Change {
+    /// New terms alone.
+    pub(super) fn of_terms(session: &Session, terms: NewTerms) -> Self {
+        Self { data: None, terms: terms.over(session.terms()), locks: false }
+    }
+}
+
+/// The version of a save that is to create the session.
+const NEW: i64 = 0;
+
 impl Store<'_> {
     /// Changes a live session as `decide` says after seeing it; `None` if there is none, or if
     /// `decide` declines, which keeps the session alive all the same. `decide` is asked again when
     /// another client was faster.
     pub fn change(
         &self,
-        id: SessionId<'_>,
+        id: Option<SessionId<'_>>,
         decide: impl Fn(&Session) -> Result<Option<Change>>,
     ) -> Result<Option<Session>> {
+        let Some(id) = id else { return Ok(None) };
         self.change_from(Look::AsOfStatement, &id.key(), decide)
     }
 
@@ -107,55 +118,59 @@ impl Store<'_> {
         Ok(changes.from(found))
     }
 
-    /// Changes keys of a live session: `edit` gets its map and returns the new content. The version.
+    /// Changes keys of a live session: `edit` gets its map and returns the new content, `None` to leave
+    /// it. The version, `None` if there is no session.
     pub fn edit(
         &self,
-        id: SessionId<'_>,
+        id: Option<SessionId<'_>>,
         edit: impl Fn(Map<'_>) -> Result<Option<Vec<u8>>>,
-    ) -> Result<i64> {
-        self.edit_locked(id, false, edit)
+    ) -> Result<Option<i64>> {
+        self.edit_with(id, NewTerms::default(), false, edit)
     }
 
-    /// The same; with `locks` the session is locked also where the edit changes nothing.
-    pub fn edit_locked(
+    /// The same with new terms; with `locks` the session is locked also where nothing changes.
+    pub fn edit_with(
         &self,
-        id: SessionId<'_>,
+        id: Option<SessionId<'_>>,
+        terms: NewTerms,
         locks: bool,
         edit: impl Fn(Map<'_>) -> Result<Option<Vec<u8>>>,
-    ) -> Result<i64> {
+    ) -> Result<Option<i64>> {
         let changed = self.change(id, |session| {
             let data = edit(map_of(session)?)?;
-            Ok(Some(Change { data, terms: session.terms(), locks }))
+            Ok(Some(Change { data, terms: terms.over(session.terms()), locks }))
         })?;
-        changed.map(|session| session.version).ok_or(Error::NoSession)
+        Ok(changed.map(|session| session.version))
     }
 
-    /// Saves the whole content, at `version` if one is given; `None` if that session is no more.
+    /// Saves the whole content, at `version` if one is given; `None` if that session is no more, or if
+    /// there is one although the version says that it is to be new.
     pub fn release(
         &self,
-        id: SessionId<'_>,
+        id: Option<SessionId<'_>>,
         data: &[u8],
         version: Option<i64>,
         terms: NewTerms,
     ) -> Result<Option<i64>> {
+        if version == Some(NEW) {
+            return self.insert(id.ok_or(Error::InvalidSid)?.key(), data, terms);
+        }
         let saved = self.change(id, |session| {
             if version.is_some_and(|version| version != session.version) {
                 return Ok(None);
             }
-            let terms = terms.over(session.terms());
-            Ok(Some(Change { data: Some(pg::copy(data)), terms, locks: false }))
+            let data = Some(pg::copy(data));
+            Ok(Some(Change { data, ..Change::of_terms(session, terms) }))
         })?;
         Ok(saved.map(|session| session.version))
     }
 
     /// Keeps the session alive, or gives it new terms; the expiry, `None` if there is no session.
-    pub fn touch(&self, id: SessionId<'_>, terms: NewTerms) -> Result<Option<Timestamp>> {
+    pub fn touch(&self, id: Option<SessionId<'_>>, terms: NewTerms) -> Result<Option<Timestamp>> {
         if terms == NewTerms::default() {
             return Ok(self.read(id)?.map(|found| found.promised));
         }
-        let touched = self.change(id, |session| {
-            Ok(Some(Change { data: None, terms: terms.over(session.terms()), locks: false }))
-        })?;
+        let touched = self.change(id, |session| Ok(Some(Change::of_terms(session, terms))))?;
         Ok(touched.map(|session| session.expiry))
     }
 }

@@ -21,18 +21,23 @@ pub struct Started {
 }
 
 impl Store<'_> {
-    /// The live session, kept alive, or a new empty one under this id.
-    pub fn read_or_create(&self, id: SessionId<'_>) -> Result<Session> {
+    /// The live session, kept alive or with new terms, or a new one under this id with this content.
+    pub fn read_or_create(
+        &self,
+        id: SessionId<'_>,
+        data: &[u8],
+        terms: NewTerms,
+    ) -> Result<Session> {
         let key = id.key();
-        if let Some(found) = self.read_key(&key, Look::AsOfStatement)? {
-            return Ok(found.session);
+        if let Some(session) = self.keep_key(&key, Look::AsOfStatement, terms)? {
+            return Ok(session);
         }
         let store = self.for_writing()?;
         for _ in 0..ATTEMPTS {
-            store.insert(key, Map::empty().stored(), NewTerms::default())?;
+            store.insert(key, data, terms)?;
             // Either it is there now, or another client was faster.
-            if let Some(found) = store.read_key(&key, Look::Fresh)? {
-                return Ok(found.session);
+            if let Some(session) = store.keep_key(&key, Look::Fresh, terms)? {
+                return Ok(session);
             }
         }
         Err(Error::Contention)
@@ -40,9 +45,7 @@ impl Store<'_> {
 
     /// The presented session if it is live, else a new one under a fresh id.
     pub fn start(&self, presented: Option<SessionId<'_>>, terms: NewTerms) -> Result<Started> {
-        if let Some(id) = presented
-            && let Some(found) = self.read(id)?
-        {
+        if let Some(found) = self.read(presented)? {
             let Session { data, version, .. } = found.session;
             return Ok(Started { new_id: None, data, version });
         }
@@ -98,7 +101,12 @@ impl Store<'_> {
     }
 
     /// Adds a session; its version, or `None` if a live one has the key.
-    fn insert(&self, key: SessionKey, data: &[u8], terms: NewTerms) -> Result<Option<i64>> {
+    pub(super) fn insert(
+        &self,
+        key: SessionKey,
+        data: &[u8],
+        terms: NewTerms,
+    ) -> Result<Option<i64>> {
         let mut new = self.begin(key, data, terms)?;
         for _ in 0..ATTEMPTS {
             if self.table.rows().insert(&new, false).is_done() {

@@ -4,6 +4,8 @@
 //! the row as it was read; where it is not so any more, the row is locked and the decision made again
 //! on what is there then. A write that changes nothing locks the row all the same, so that it stays
 //! so. No write is lost and nothing is resurrected.
+//!
+//! Where a call takes an optional id, `None` is one that no session can have.
 
 mod change;
 mod create;
@@ -102,13 +104,29 @@ impl<'call> Store<'call> {
     }
 
     /// The live session, without touching it.
-    pub fn peek(&self, id: SessionId<'_>) -> Result<Option<Found<'call>>> {
+    pub fn peek(&self, id: Option<SessionId<'_>>) -> Result<Option<Found<'call>>> {
+        let Some(id) = id else { return Ok(None) };
         self.find(&id.key(), Look::AsOfStatement)
     }
 
     /// The live session, kept alive.
-    pub fn read(&self, id: SessionId<'_>) -> Result<Option<Found<'call>>> {
+    pub fn read(&self, id: Option<SessionId<'_>>) -> Result<Option<Found<'call>>> {
+        let Some(id) = id else { return Ok(None) };
         self.read_key(&id.key(), Look::AsOfStatement)
+    }
+
+    /// The live session, kept alive or with new terms.
+    pub fn keep(&self, id: Option<SessionId<'_>>, terms: NewTerms) -> Result<Option<Session>> {
+        let Some(id) = id else { return Ok(None) };
+        self.keep_key(&id.key(), Look::AsOfStatement, terms)
+    }
+
+    fn keep_key(&self, key: &SessionKey, look: Look, terms: NewTerms) -> Result<Option<Session>> {
+        if terms == NewTerms::default() {
+            return Ok(self.read_key(key, look)?.map(|found| found.session));
+        }
+        self.for_writing()?
+            .change_from(look, key, |session| Ok(Some(Change::of_terms(session, terms))))
     }
 
     fn read_key(&self, key: &SessionKey, look: Look) -> Result<Option<Found<'call>>> {
@@ -122,6 +140,11 @@ impl<'call> Store<'call> {
     /// How many sessions are live.
     pub fn count(&self) -> i64 {
         self.table.count(self.now.get(), self.limits)
+    }
+
+    /// Ends all live sessions; how many.
+    pub fn clear(&self) -> i64 {
+        self.table.clear(self.now.get(), self.limits) as i64
     }
 
     /// Removes up to `max_rows` expired sessions; how many.

@@ -9,51 +9,73 @@ use crate::settings;
 use crate::table::{Changes, Look};
 
 impl Store<'_> {
-    /// Moves the session to a fresh id.
-    pub fn regenerate(&self, old: SessionId<'_>) -> Result<NewId> {
+    /// Moves the session to a fresh id; `None` if there is none and one `must_exist`.
+    pub fn regenerate(
+        &self,
+        old: Option<SessionId<'_>>,
+        must_exist: bool,
+    ) -> Result<Option<NewId>> {
         let id = new_id()?;
-        self.rename(&old.key(), id.key())?;
-        Ok(id)
+        Ok(self.rename(old, id.key(), must_exist)?.then_some(id))
     }
 
-    /// Moves the session to an id that the caller chose.
-    pub fn regenerate_as(&self, old: SessionId<'_>, new: SessionId<'_>) -> Result<()> {
-        let (old, new) = (old.key(), new.key());
-        if old == new {
+    /// Moves the session to an id that the caller chose; false if there is none and one `must_exist`.
+    pub fn regenerate_as(
+        &self,
+        old: Option<SessionId<'_>>,
+        new: SessionId<'_>,
+        must_exist: bool,
+    ) -> Result<bool> {
+        let key = new.key();
+        if old.is_some_and(|old| old.key() == key) {
             return Err(Error::SameId);
         }
-        self.free(&new)?;
-        self.rename(&old, new)
+        if must_exist && self.peek(old)?.is_none() {
+            return Ok(false);
+        }
+        self.free(&key)?;
+        self.rename(old, key, must_exist)
     }
 
-    /// Moves the session from `old` to `new`, or begins an empty one there.
-    fn rename(&self, old: &SessionKey, new: SessionKey) -> Result<()> {
+    /// Moves the session to the key `new`, or begins an empty one there unless one `must_exist`: whether
+    /// there is one now.
+    fn rename(
+        &self,
+        old: Option<SessionId<'_>>,
+        new: SessionKey,
+        must_exist: bool,
+    ) -> Result<bool> {
+        if let Some(old) = old
+            && self.rename_key(&old.key(), new)?
+        {
+            return Ok(true);
+        }
+        if must_exist {
+            return Ok(false);
+        }
+        if settings::strict() {
+            return Err(Error::NoSession);
+        }
+        self.create(new, Map::empty().stored(), NewTerms::default())?;
+        Ok(true)
+    }
+
+    /// Moves the session from one key to another; whether there was one.
+    fn rename_key(&self, old: &SessionKey, new: SessionKey) -> Result<bool> {
         for is_locked in [false, true] {
             let found = match is_locked {
                 true => self.find_locked(old)?,
                 false => self.find(old, Look::AsOfStatement)?,
             };
-            let Some(found) = found else { return self.begin_instead(new) };
+            let Some(found) = found else { return Ok(false) };
             let began = pg::clock();
             let expiry = Some(found.slid_expiry(self.now.get(), self.limits));
             let changes = Changes { key: Some(new), expiry, ..Changes::default() };
-            if !self.table.rename(&found, &changes.from(&found))?.is_done() {
-                continue;
+            if self.table.rename(&found, &changes.from(&found))?.is_done() {
+                return Ok(!self.end_if_outlived(new, &found, began)?);
             }
-            if self.end_if_outlived(new, &found, began)? {
-                return self.begin_instead(new);
-            }
-            return Ok(());
         }
         Err(self.table.why_stale())
-    }
-
-    /// What renaming a missing session comes to.
-    fn begin_instead(&self, new: SessionKey) -> Result<()> {
-        if settings::strict() {
-            return Err(Error::NoSession);
-        }
-        self.create(new, Map::empty().stored(), NewTerms::default()).map(drop)
     }
 
     /// Makes way for a session under `key`.
@@ -72,7 +94,8 @@ impl Store<'_> {
     }
 
     /// Ends the session; whether there was a live one.
-    pub fn destroy(&self, id: SessionId<'_>) -> Result<bool> {
+    pub fn destroy(&self, id: Option<SessionId<'_>>) -> Result<bool> {
+        let Some(id) = id else { return Ok(false) };
         let (key, began) = (id.key(), pg::clock());
         for is_locked in [false, true] {
             let found = match is_locked {

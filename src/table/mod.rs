@@ -110,6 +110,13 @@ impl Table {
         ours.or_else(|| Table::describe(find, lock).ok()?)
     }
 
+    /// Where the table was when it was last opened.
+    fn known_schema() -> Oid {
+        OPENED.with_borrow(|opened| {
+            opened.as_ref().map_or(Oid::INVALID, |table| pg::schema_of_table(table.name.table))
+        })
+    }
+
     fn current() -> Option<Rc<Table>> {
         OPENED.with_borrow(Clone::clone).filter(|_| IS_CURRENT.get())
     }

@@ -12,6 +12,7 @@ use crate::pg::{self, Access, Call, Columns, Lock, LockMode, RowWrite, Timestamp
 use crate::settings;
 use pgrx::pg_sys::Oid;
 use pgrx::{PgSqlErrorCode, PgTryBuilder};
+use std::cell::Cell;
 use std::ops::Deref;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -36,7 +37,16 @@ pub struct OpenTable<'call> {
 impl<'call> OpenTable<'call> {
     /// The table in the schema of the function that was called.
     pub fn open(call: &'call Call, mode: LockMode) -> Result<Self> {
-        let schema = || pg::schema_of_function(call.function());
+        // An update of the extension replaces functions that are being called.
+        let known = Cell::new(Oid::INVALID);
+        let schema = || {
+            match pg::schema_of_function(call.function()) {
+                Oid::INVALID if known.get() == Oid::INVALID => known.set(Table::known_schema()),
+                Oid::INVALID => {}
+                schema => known.set(schema),
+            }
+            known.get()
+        };
         Self::open_in(call, mode, schema)?.ok_or(Error::NoTable)
     }
 
@@ -176,6 +186,12 @@ impl<'call> OpenTable<'call> {
         let args = [Value::Time(now), Value::Time(limits.ended_if_created_by(now))];
         let count = |rows: pg::Rows<'_>| rows.first()?.int8(0);
         self.run(Statement::Count, args, Access::ReadWrite, count).unwrap_or_default()
+    }
+
+    /// Removes all live sessions; how many.
+    pub fn clear(&self, now: Timestamp, limits: Limits) -> u64 {
+        let args = [Value::Time(now), Value::Time(limits.ended_if_created_by(now))];
+        self.change(Statement::Clear, args)
     }
 
     /// Removes up to `max_rows` sessions that expired by `now`; how many.

@@ -42,6 +42,8 @@ pub enum Statement {
     Delete,
     /// Count live sessions.
     Count,
+    /// Remove live sessions.
+    Clear,
     /// Remove expired sessions that nobody has locked.
     Collect,
     /// Find the addresses of expired sessions.
@@ -131,10 +133,8 @@ impl Statement {
                 as_read()
             ),
             Statement::Delete => format!("DELETE FROM {session} WHERE {}", as_read()),
-            Statement::Count => format!(
-                "SELECT pg_catalog.count(*) FROM {session} WHERE session_expiry \
-                 OPERATOR(pg_catalog.>) $1 AND created_at OPERATOR(pg_catalog.>) $2"
-            ),
+            Statement::Count => format!("SELECT pg_catalog.count(*) FROM {session} WHERE {LIVE}"),
+            Statement::Clear => format!("DELETE FROM {session} WHERE {LIVE}"),
             Statement::Collect => format!(
                 "DELETE FROM {session} WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(\
                  SELECT ctid FROM {session} WHERE session_expiry OPERATOR(pg_catalog.<=) $1 \
@@ -172,13 +172,18 @@ impl Statement {
                 and_as_read(&columns.iter().map(kind).collect::<Vec<_>>())
             }
             Statement::Slide => and_as_read(&[kind(EXPIRY)]),
-            Statement::Count | Statement::Expired => vec![TIMESTAMPTZOID, TIMESTAMPTZOID],
+            Statement::Count | Statement::Clear | Statement::Expired => {
+                vec![TIMESTAMPTZOID, TIMESTAMPTZOID]
+            }
             Statement::Collect => vec![TIMESTAMPTZOID, INT8OID],
             Statement::CollectAt => vec![TIDARRAYOID, TIMESTAMPTZOID],
             Statement::Functions => vec![OIDOID],
         }
     }
 }
+
+const LIVE: &str =
+    "session_expiry OPERATOR(pg_catalog.>) $1 AND created_at OPERATOR(pg_catalog.>) $2";
 
 /// The functions that triggers, rules, indexes, statistics, constraints and defaults of a table call, by
 /// name, by an operator or by the constraints of a domain, and whether a query may run them, too. Also

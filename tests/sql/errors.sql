@@ -3,9 +3,8 @@ SELECT session_create('{"secret": "s3cret"}', 'alice');
 SELECT session_create_raw('\x73336372657400', 'opaque');
 
 -- A NULL that means nothing, 22004.
-SELECT session_get(NULL);
+SELECT session_get('alice', NULL);
 SELECT session_set('alice', NULL, '1');
-SELECT session_regenerate(NULL);
 SELECT session_release('alice', NULL);
 SELECT session_put_raw('alice', NULL);
 SELECT session_merge('alice', NULL);

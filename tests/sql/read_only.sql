@@ -62,5 +62,5 @@ SELECT session_expiry < now() + interval '2 minutes' AS not_slid FROM session WH
 
 -- An argument that could not be right is reported first.
 BEGIN READ ONLY;
-SELECT session_set(NULL, 'k', '1');
+SELECT session_set('alice', NULL, '1');
 ROLLBACK;

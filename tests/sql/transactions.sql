@@ -75,7 +75,7 @@ $$;
 SELECT session_put('alice', '{}') > 0 AS put, attempt($$SELECT session_set('nobody', 'k', '1')$$), session_get('alice');
 SELECT session_put('alice', '{}') > 0 AS put, attempt($$SELECT session_create('{}', 'alice')$$), session_get('alice');
 SELECT session_put('alice', '{}') > 0 AS put, attempt($$SELECT session_regenerate(session_create(), 'alice')$$), session_get('alice');
-SELECT session_put('alice', '{}') > 0 AS put, attempt($$SELECT session_get(NULL)$$), session_get('alice');
+SELECT session_put('alice', '{}') > 0 AS put, attempt($$SELECT session_get('alice', NULL)$$), session_get('alice');
 SELECT session_put('alice', '{}') > 0 AS put, attempt('SELECT 1 / 0'), session_get('alice');
 SELECT session_put('alice', '{}') > 0 AS put, attempt($$SELECT session_set('alice', 'also', '1')$$), session_get('alice');
 

@@ -1,0 +1,93 @@
+-- From 0.2.0. Requests wait for the locks taken here until the update commits, so put what changes the table last.
+
+CREATE TYPE @extschema@.session_content AS (data json, payload bytea, version bigint);
+
+COMMENT ON TYPE @extschema@.session_content IS 'the content of a session, as session_fetch returns it';
+
+-- Functions whose arguments or result change. Each keeps its owner and the grants that it has.
+DO $$
+DECLARE
+    -- In the order in which they are created below.
+    replaced CONSTANT text[] := ARRAY['session_start(text, interval, timestamptz)', 'session_fetch(text, boolean)',
+        'session_read(text)', 'session_regenerate(text, text)', 'session_merge(text, jsonb, text[])'];
+    created CONSTANT text[] := ARRAY[
+        'session_start(presented text DEFAULT NULL, lifetime interval DEFAULT NULL, deadline timestamptz DEFAULT NULL)
+            RETURNS TABLE (sid text, data json, version bigint, is_new boolean, payload bytea) ROWS 1',
+        'session_fetch(sid text, slide boolean DEFAULT true) RETURNS SETOF @extschema@.session_content ROWS 1',
+        'session_read(sid text, lifetime interval DEFAULT NULL, deadline timestamptz DEFAULT NULL) RETURNS jsonb',
+        'session_regenerate(oldsid text, sid text DEFAULT NULL, must_exist boolean DEFAULT false) RETURNS text',
+        'session_merge(sid text, patch jsonb, remove text[] DEFAULT NULL, lifetime interval DEFAULT NULL,
+            deadline timestamptz DEFAULT NULL) RETURNS bigint'];
+    symbols CONSTANT text[] := ARRAY['session_start_0_3_wrapper', 'session_fetch_wrapper', 'session_read_0_3_wrapper',
+        'session_regenerate_0_3_wrapper', 'session_merge_0_3_wrapper'];
+    before record;
+    function regprocedure;
+    granted record;
+BEGIN
+    FOR number IN 1 .. pg_catalog.cardinality(replaced) LOOP
+        SELECT proowner, proname, proacl INTO before
+        FROM pg_catalog.pg_proc
+        WHERE oid OPERATOR(pg_catalog.=) ('@extschema@.' OPERATOR(pg_catalog.||) replaced[number])::pg_catalog.regprocedure;
+        BEGIN
+            EXECUTE 'DROP FUNCTION @extschema@.' OPERATOR(pg_catalog.||) replaced[number];
+        EXCEPTION WHEN dependent_objects_still_exist THEN
+            RAISE EXCEPTION USING MESSAGE = SQLERRM, ERRCODE = SQLSTATE,
+                HINT = 'This version has other arguments or another result there. Drop what depends on it, update, and create it again.';
+        END;
+        EXECUTE 'CREATE FUNCTION @extschema@.' OPERATOR(pg_catalog.||) created[number]
+            OPERATOR(pg_catalog.||) pg_catalog.format(' LANGUAGE c AS ''MODULE_PATHNAME'', %L', symbols[number]);
+        SELECT oid INTO function
+        FROM pg_catalog.pg_proc
+        WHERE pronamespace OPERATOR(pg_catalog.=) '@extschema@'::pg_catalog.regnamespace
+            AND proname OPERATOR(pg_catalog.=) before.proname;
+        IF before.proacl IS NOT NULL THEN
+            EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', function);
+        END IF;
+        FOR granted IN
+            SELECT is_grantable,
+                CASE WHEN grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
+                    ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END AS role
+            FROM pg_catalog.aclexplode(before.proacl)
+            WHERE grantee OPERATOR(pg_catalog.<>) before.proowner
+        LOOP
+            EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %s', function, granted.role)
+                OPERATOR(pg_catalog.||) CASE WHEN granted.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END;
+        END LOOP;
+        EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO %I', function, pg_catalog.pg_get_userbyid(before.proowner));
+        -- Else a dump would take these grants for the extension's own, and leave them out.
+        DELETE FROM pg_catalog.pg_init_privs
+        WHERE objoid OPERATOR(pg_catalog.=) function
+            AND classoid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass;
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION @extschema@.session_read_raw(sid text, lifetime interval DEFAULT NULL, deadline timestamptz DEFAULT NULL)
+RETURNS TABLE (payload bytea, version bigint)
+LANGUAGE c ROWS 1
+AS 'MODULE_PATHNAME', 'session_read_raw_wrapper';
+
+CREATE FUNCTION @extschema@.session_pop(sid text, key text)
+RETURNS jsonb
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'session_pop_wrapper';
+
+CREATE FUNCTION @extschema@.session_clear()
+RETURNS bigint
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'session_clear_wrapper';
+
+REVOKE EXECUTE ON FUNCTION @extschema@.session_clear() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.session_start(text, interval, timestamptz) IS 'the presented session, kept alive, or a new one under a fresh id if it is not live';
+COMMENT ON FUNCTION @extschema@.session_fetch(text, boolean) IS 'the content of a live session as text for a client, and its version: what a request needs; no row if there is none';
+COMMENT ON FUNCTION @extschema@.session_read(text, interval, timestamptz) IS 'all values of a session, which is created if there is none (NULL instead if session_store.strict)';
+COMMENT ON FUNCTION @extschema@.session_regenerate(text, text, boolean) IS 'move a session to a new id, generated unless given; returns the new id; 23505 if that is live; if there is none an empty session begins, or with must_exist nothing and NULL';
+COMMENT ON FUNCTION @extschema@.session_clear() IS 'end all sessions; returns how many';
+COMMENT ON FUNCTION @extschema@.session_merge(text, jsonb, text[], interval, timestamptz) IS 'drop the keys of remove and set those of patch, at once; returns the version; P0002 if there is no live session';
+COMMENT ON FUNCTION @extschema@.session_pop(text, text) IS 'drop one key and return its value; NULL if the session or the key is absent';
+COMMENT ON FUNCTION @extschema@.session_release(text, jsonb, bigint, interval, timestamptz) IS 'save all values; returns the version, NULL if the session is gone or no longer at the given version; at version 0 it is created, NULL if there is one';
+COMMENT ON FUNCTION @extschema@.session_read_raw(text, interval, timestamptz) IS 'the opaque payload of a session, which is created with an empty one if there is none (no row instead if session_store.strict)';
+COMMENT ON FUNCTION @extschema@.session_release_raw(text, bytea, bigint, interval, timestamptz) IS 'session_release for an opaque payload';
+
+ALTER TABLE @extschema@.session SET (toast.autovacuum_vacuum_scale_factor = 0.05);
