@@ -104,6 +104,7 @@ def test_no_late_save_resurrects_a_destroyed_session(database, at_once):
         assert one(owner, "SELECT count(*) FROM session") == 0
 
 
+@pytest.mark.direct
 def test_a_read_whose_commit_comes_after_the_destroy_resurrects_nothing(database):
     owner, reader = database.connect(), database.connect(APP)
     sid = one(owner, "SELECT session_create()")

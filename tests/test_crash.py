@@ -290,6 +290,7 @@ WRITES = [
 ]
 
 
+@pytest.mark.direct
 def test_a_slide_alone_does_not_wait_for_the_disk_and_every_write_does(cluster, database):
     cluster.configure(session_store__gc_interval="0", autovacuum="off")
     cluster.restart()

@@ -6,7 +6,7 @@ go on, and keep nothing alive.
 
 import pytest
 from calls import CHANGES, CREATES, LOOKS, READS, WRITES, create, create_due, has_slid, outcome
-from conftest import APP, expires_in, one
+from conftest import APP, DIRECT, expires_in, one
 from keeping import dump_and_restore
 from psycopg import errors
 
@@ -139,9 +139,9 @@ def test_writes_are_refused_and_reads_go_on(database, owner, dbo, set_trap, trap
     counted = outcome(one, owner, "SELECT session_all()")
     assert not ran_as_superuser(dbo)
     assert {name: how for name, how in writes.items() if how != "refused" and name not in exempt} == {}
-    assert {
-        name: value for name, value in reads.items() if value != (READS | LOOKS)[name].value
-    } == {} or trap == "view"
+    refused = set() if DIRECT else {"42501"}  # which the planner might run
+    wrong = {name for name, value in reads.items() if value != (READS | LOOKS)[name].value and value not in refused}
+    assert not wrong or trap == "view"
     assert counted in ("42501", len(READS | LOOKS | CHANGES)) or exempt
     assert not any(has_slid(owner, name) for name in READS) or trap == "statistics"  # which a slide does not look at
 
