@@ -32,6 +32,10 @@ pub enum Error {
     TooDeep,
     /// The `jsonb` is not in PostgreSQL's form.
     MalformedJsonb,
+    /// The text is not JSON.
+    NotJson,
+    /// A number in JSON text is beyond what PostgreSQL's numeric holds.
+    NumberOutOfRange,
     /// The stored form would exceed `session_store.max_size`.
     TooLarge {
         /// Bytes to be stored; beyond [`codec::MAX_SIZE`] perhaps more
@@ -51,6 +55,8 @@ pub enum Error {
     KeyWise,
     /// The stored bytes cannot be read.
     Damaged,
+    /// What is stored cannot become a `jsonb`, for it holds U+0000.
+    NulInJsonb,
     /// Memory for the session's content could not be had.
     OutOfMemory,
     /// The transaction cannot write.
@@ -121,6 +127,16 @@ impl Error {
                 "the jsonb value is malformed".into(),
                 "It was made by something other than PostgreSQL's jsonb functions.".into(),
             ),
+            NotJson => (
+                ERRCODE_INVALID_TEXT_REPRESENTATION,
+                "session data is not valid JSON".into(),
+                "Pass the text of a JSON object as RFC 8259 has it, with every surrogate escape (\\uD800 to \\uDFFF) in a pair.".into(),
+            ),
+            NumberOutOfRange => (
+                ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+                "a number in the session data is out of range".into(),
+                "A number may have 131072 digits before the decimal point and 16383 after it. Pass other numbers as strings.".into(),
+            ),
             TooLarge { size, limit } => (
                 ERRCODE_PROGRAM_LIMIT_EXCEEDED,
                 "session data is too large".into(),
@@ -155,6 +171,11 @@ impl Error {
                 ERRCODE_DATA_CORRUPTED,
                 "the stored data of this session cannot be read".into(),
                 "It can still be replaced with session_release() or session_put(), or destroyed with session_destroy().".into(),
+            ),
+            NulInJsonb => (
+                ERRCODE_UNTRANSLATABLE_CHARACTER,
+                "unsupported Unicode escape sequence".into(),
+                "The session holds \\u0000, which jsonb cannot. Read it as JSON text with session_fetch().".into(),
             ),
             OutOfMemory => (
                 ERRCODE_OUT_OF_MEMORY,
@@ -223,6 +244,8 @@ impl From<codec::EncodeError> for Error {
                 Error::TooLarge { size: codec::MAX_SIZE + 1, limit: settings::max_size() }
             }
             codec::EncodeError::NotUtf8 | codec::EncodeError::Malformed => Error::MalformedJsonb,
+            codec::EncodeError::NotJson => Error::NotJson,
+            codec::EncodeError::NumberOutOfRange => Error::NumberOutOfRange,
             codec::EncodeError::OutOfMemory => Error::OutOfMemory,
         }
     }
@@ -232,6 +255,7 @@ impl From<codec::DecodeError> for Error {
     fn from(error: codec::DecodeError) -> Self {
         match error {
             codec::DecodeError::Damaged => Error::Damaged,
+            codec::DecodeError::Nul => Error::NulInJsonb,
             codec::DecodeError::OutOfMemory => Error::OutOfMemory,
         }
     }

@@ -36,12 +36,22 @@ def programs():
     return TARGET / host / "release"
 
 
-@pytest.mark.parametrize("target, seeds", [("stored", "codec.txt"), ("jsonb", "jsonb.txt")])
-def test_no_bytes_whatever_break_the_codec(programs, target, seeds, tmp_path):
+def from_hex(line):
+    return bytes.fromhex(line.split("\t")[0])
+
+
+def from_json(line):
+    return line.split("\t")[1].encode()
+
+
+@pytest.mark.parametrize(
+    "target, seeds, seed", [("stored", "codec.txt", from_hex), ("jsonb", "jsonb.txt", from_hex), ("json", "codec.txt", from_json)]
+)
+def test_no_bytes_whatever_break_the_codec(programs, target, seeds, seed, tmp_path):
     corpus = TARGET / "corpus" / target
     corpus.mkdir(parents=True, exist_ok=True)
     for number, line in enumerate((TESTS / "golden" / seeds).read_text(encoding="utf-8").splitlines()):
-        (corpus / f"seed{number}").write_bytes(bytes.fromhex(line.split("\t")[0]))
+        (corpus / f"seed{number}").write_bytes(seed(line))
     fuzzed = subprocess.run(
         [programs / target, corpus, f"-max_total_time={SECONDS}", "-max_len=4096", "-timeout=20", "-rss_limit_mb=512",
          f"-artifact_prefix={tmp_path}/", "-print_final_stats=1"], stderr=subprocess.PIPE, text=True, errors="replace",

@@ -28,11 +28,11 @@ fn session_gc(max_rows: default!(Option<i64>, "NULL"), call: Call) -> Result<i64
     Ok(Store::open_for_writing(&call)?.collect(max_rows))
 }
 
-/// What `session_data` holds, NULL if it is opaque or damaged.
+/// What `session_data` holds, NULL if it is opaque, damaged or nothing that a jsonb can hold.
 #[pg_extern(immutable, parallel_safe)]
 fn session_decode(session_data: Option<&[u8]>) -> Result<Option<JsonbBuf>, ErrorReport> {
     match session_data.map(jsonb_of) {
-        Some(Err(Error::Damaged)) | None => Ok(None),
+        Some(Err(Error::Damaged | Error::NulInJsonb)) | None => Ok(None),
         Some(decoded) => Ok(decoded?),
     }
 }

@@ -81,8 +81,13 @@ impl<T: Copy> Buffer<T> {
         self.0.truncate(length);
     }
 
-    pub(super) fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
-        self.0.retain(keep);
+    pub(super) fn retain(&mut self, keep: impl FnMut(&mut T) -> bool) {
+        self.0.retain_mut(keep);
+    }
+
+    #[inline]
+    pub(super) fn capacity(&self) -> usize {
+        self.0.capacity()
     }
 
     pub(super) fn into_vec(self) -> Vec<T> {

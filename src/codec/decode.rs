@@ -38,7 +38,7 @@ impl Decoder<'_> {
         };
         match major {
             head::TEXT => {
-                let text = self.source.text(argument)?;
+                let text = self.source.jsonb_text(argument)?;
                 self.builder.text(text)
             }
             head::ARRAY => self.array(argument),
@@ -72,7 +72,8 @@ impl Decoder<'_> {
     fn object(&mut self, count: u64) -> Result<Slot, DecodeError> {
         let mut object = self.builder.begin_object()?;
         for _ in 0..count {
-            let key = self.source.key()?;
+            let length = self.source.key_head()?;
+            let key = self.source.jsonb_text(length)?;
             let slot = self.value()?;
             self.builder.member(&mut object, key, &slot)?;
         }

@@ -86,20 +86,32 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// The next bytes as text, which in PostgreSQL's JSON never holds a NUL.
-    #[inline]
-    pub(super) fn text(&mut self, length: u64) -> Result<&'a [u8], DecodeError> {
-        let text = self.take(length)?;
-        let is_plain = text.iter().all(|byte| (1..0x80).contains(byte));
-        if is_plain || is_text(text) { Ok(text) } else { Err(Damaged) }
-    }
-
     /// The next item, which has to be a key: text.
     #[inline]
     pub(super) fn key(&mut self) -> Result<&'a [u8], DecodeError> {
+        let length = self.key_head()?;
+        let key = self.take(length)?;
+        if key.is_ascii() || is_text(key) { Ok(key) } else { Err(Damaged) }
+    }
+
+    /// The head of a key: the length of its text.
+    #[inline]
+    pub(super) fn key_head(&mut self) -> Result<u64, DecodeError> {
         match self.head()? {
-            (TEXT, length) => self.text(length),
+            (TEXT, length) => Ok(length),
             _ => Err(Damaged),
+        }
+    }
+
+    /// The next bytes as text for a jsonb, which cannot hold a NUL.
+    #[inline]
+    pub(super) fn jsonb_text(&mut self, length: u64) -> Result<&'a [u8], DecodeError> {
+        let text = self.take(length)?;
+        let is_plain = text.iter().all(|byte| (1..0x80).contains(byte));
+        match is_plain || is_text(text) {
+            true if is_plain || !text.contains(&0) => Ok(text),
+            true => Err(DecodeError::Nul),
+            false => Err(Damaged),
         }
     }
 
@@ -126,13 +138,20 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether bytes are UTF-8 without NUL.
+/// Whether bytes are UTF-8.
 pub(super) fn is_text(bytes: &[u8]) -> bool {
-    !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok()
+    std::str::from_utf8(bytes).is_ok()
 }
 
-/// Appends a head in its shortest form, as RFC 8949 §4.1 prefers.
+/// Appends a head in its shortest form.
 pub(super) fn write(out: &mut Buffer, major: u8, argument: u64) -> Result<(), OutOfMemory> {
+    let (bytes, length) = encode(major, argument);
+    out.extend(&bytes[..length])
+}
+
+/// A head in its shortest form, as RFC 8949 §4.1 prefers, and how many of the bytes it is.
+#[inline]
+pub(super) fn encode(major: u8, argument: u64) -> ([u8; 9], usize) {
     let bytes = argument.to_be_bytes();
     let (low, width) = match argument {
         0..=23 => (bytes[7], 0),
@@ -141,8 +160,9 @@ pub(super) fn write(out: &mut Buffer, major: u8, argument: u64) -> Result<(), Ou
         0x1_0000..=0xffff_ffff => (26, 4),
         _ => (27, 8),
     };
-    out.push((major << 5) | low)?;
-    out.extend(&bytes[8 - width..])
+    let mut head = [(major << 5) | low; 9];
+    head[1..=width].copy_from_slice(&bytes[8 - width..]);
+    (head, 1 + width)
 }
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ impl RawValue<'_> {
     /// The value as a whole jsonb, without the varlena header.
     ///
     /// # Errors
-    /// [`DecodeError::Damaged`] when the bytes are no JSON value; [`DecodeError::OutOfMemory`].
+    /// [`DecodeError::Damaged`] when the bytes are no JSON value; [`DecodeError::Nul`];
+    /// [`DecodeError::OutOfMemory`].
     pub fn to_jsonb(self) -> Result<Vec<u8>, DecodeError> {
         decode::to_jsonb(self.0)
     }
@@ -37,6 +38,18 @@ struct Entry<'a> {
     /// Key and value as they are stored.
     pair: &'a [u8],
     value: &'a [u8],
+    /// Of an entry that is to go into another map: whether it has replaced one there.
+    is_placed: bool,
+}
+
+impl<'a> Entry<'a> {
+    /// Takes the place of the new value's key; only once, where a foreign map has the key twice.
+    fn replace(&mut self, new: &mut Entry<'a>) -> bool {
+        if self.value != new.value {
+            *self = *new;
+        }
+        !std::mem::replace(&mut new.is_placed, true)
+    }
 }
 
 impl<'a> Map<'a> {
@@ -62,17 +75,17 @@ impl<'a> Map<'a> {
     /// The document as jsonb, without the varlena header.
     ///
     /// # Errors
-    /// [`DecodeError::Damaged`] when anything in it is not as [`super::encode_document`] writes it;
-    /// [`DecodeError::OutOfMemory`].
+    /// [`DecodeError::Damaged`] when anything in it is not as this codec writes it;
+    /// [`DecodeError::Nul`]; [`DecodeError::OutOfMemory`].
     pub fn to_jsonb(self) -> Result<Vec<u8>, DecodeError> {
         decode::to_jsonb(self.stored)
     }
 
-    /// The document as JSON text, as PostgreSQL prints the jsonb. In a foreign map the keys stay in
-    /// their order, and a key that comes twice is there twice.
+    /// The document as JSON text, as PostgreSQL prints the jsonb, with the keys in their order here.
+    /// A key that comes twice in a foreign map is there twice.
     ///
     /// # Errors
-    /// As [`Map::to_jsonb`].
+    /// As [`Map::to_jsonb`], other than [`DecodeError::Nul`].
     pub fn to_text(self) -> Result<Vec<u8>, DecodeError> {
         text::to_text(self.stored)
     }
@@ -93,7 +106,8 @@ impl<'a> Map<'a> {
         Ok(found)
     }
 
-    /// The bytes of the map with `key` set to a value from [`super::encode_value`].
+    /// The bytes of the map with `key` set to a value from [`super::encode_value`]. A map in jsonb's
+    /// order stays in it; in another what is there keeps its place, and a new key comes last.
     ///
     /// # Errors
     /// As [`Map::get`], and [`DecodeError::OutOfMemory`].
@@ -102,24 +116,26 @@ impl<'a> Map<'a> {
         head::write(&mut pair, head::TEXT, key.len() as u64)?;
         pair.extend(key.as_bytes())?;
         pair.extend(value)?;
-        let entry = Entry { key: key.as_bytes(), pair: &pair, value };
-        Ok(join(&self.entries()?, &[entry])?)
+        let mut patch = Buffer::with_capacity(1)?;
+        patch.push(Entry { key: key.as_bytes(), pair: &pair, value, is_placed: false })?;
+        self.edit(patch, &[], NewKeys::InOrder)
     }
 
     /// The bytes of the map without the keys in `remove`, and then with all of `patch`: a key in
-    /// both is set.
+    /// both is set. Keys are placed as by [`Map::set`].
     ///
     /// # Errors
     /// As [`Map::set`], for both maps.
     pub fn merge(&self, patch: &Map<'_>, remove: &[&str]) -> Result<Vec<u8>, DecodeError> {
-        let mut entries = self.entries()?;
-        let mut removed = Buffer::with_capacity(remove.len())?;
-        for key in remove {
-            removed.push(key.as_bytes())?;
-        }
-        removed.sort_unstable();
-        entries.retain(|entry| removed.binary_search(&entry.key).is_err());
-        Ok(join(&entries, &patch.entries()?)?)
+        self.edit(patch.sorted_entries()?, remove, NewKeys::InOrder)
+    }
+
+    /// The same, but new keys always come last, in the order of the patch.
+    ///
+    /// # Errors
+    /// As [`Map::merge`].
+    pub fn patch(&self, patch: &Map<'_>, remove: &[&str]) -> Result<Vec<u8>, DecodeError> {
+        self.edit(patch.sorted_entries()?, remove, NewKeys::Last)
     }
 
     /// The bytes of the map without `key`, `None` when it was not there.
@@ -130,14 +146,57 @@ impl<'a> Map<'a> {
         let mut entries = self.entries()?;
         let before = entries.len();
         entries.retain(|entry| entry.key != key.as_bytes());
-        Ok((entries.len() < before).then(|| join(&entries, &[])).transpose()?)
+        let is_changed = entries.len() < before;
+        Ok(is_changed.then(|| write(&entries, &[], NewKeys::Last)).transpose()?)
     }
 
-    /// The entries in jsonb's key order, each key once: of equal keys the last one counts.
+    /// `patch` is in jsonb's order, with each key once, and lies in one input. What changes nothing
+    /// gives the stored bytes, also where this codec would have written others.
+    fn edit<'e>(
+        &'e self,
+        mut patch: Buffer<Entry<'e>>,
+        remove: &[&str],
+        mut placing: NewKeys,
+    ) -> Result<Vec<u8>, DecodeError> {
+        let removed = sorted(remove)?;
+        let mut entries: Buffer<Entry<'e>> = self.entries()?;
+        if !is_in_order(&entries) {
+            placing = NewKeys::Last;
+        }
+        let mut is_changed = false;
+        entries.retain(|entry| {
+            let was = entry.value;
+            let stays = match patch.binary_search_by(|new| key_order(new.key, entry.key)) {
+                Ok(at) => entry.replace(&mut patch[at]),
+                Err(_) => removed.binary_search(&entry.key).is_err(),
+            };
+            is_changed |= !stays || entry.value != was;
+            stays
+        });
+        patch.retain(|new| !new.is_placed);
+        if !is_changed && patch.is_empty() {
+            let mut same = Buffer::with_capacity(self.stored.len())?;
+            same.extend(self.stored)?;
+            return Ok(same.into_vec());
+        }
+        if placing == NewKeys::Last {
+            // In one input the later one has the higher address.
+            patch.sort_unstable_by_key(|new| new.pair.as_ptr());
+        }
+        Ok(write(&entries, &patch, placing)?)
+    }
+
+    /// The entries as they are stored.
     fn entries(&self) -> Result<Buffer<Entry<'a>>, DecodeError> {
         let mut entries = Buffer::with_capacity(self.count.min(64) as usize)?;
         self.walk(|entry| entries.push(entry))?;
-        if !entries.is_sorted_by(|a, b| key_order(a.key, b.key).is_lt()) {
+        Ok(entries)
+    }
+
+    /// The entries in jsonb's key order, each key once: of equal keys the last one counts.
+    fn sorted_entries(&self) -> Result<Buffer<Entry<'a>>, DecodeError> {
+        let mut entries = self.entries()?;
+        if !is_in_order(&entries) {
             let kept = sort_by_key(&mut entries, |entry| entry.key);
             entries.truncate(kept);
         }
@@ -155,39 +214,52 @@ impl<'a> Map<'a> {
             let middle = source.position();
             source.skip()?;
             let end = source.position();
-            visit(Entry { key, pair: &self.body[start..end], value: &self.body[middle..end] })?;
+            let (pair, value) = (&self.body[start..end], &self.body[middle..end]);
+            visit(Entry { key, pair, value, is_placed: false })?;
         }
         source.end()
     }
 }
 
-/// Merges two runs of entries, both sorted, into the bytes of one map; of equal keys that of
-/// `patch` counts.
-fn join(base: &[Entry<'_>], patch: &[Entry<'_>]) -> Result<Vec<u8>, OutOfMemory> {
-    let mut count = 0;
-    let mut pairs =
-        Buffer::with_capacity(base.iter().chain(patch).map(|entry| entry.pair.len()).sum())?;
-    let (mut base, mut patch) = (base.iter().peekable(), patch.iter().peekable());
-    loop {
-        let next = match (base.peek(), patch.peek()) {
-            (Some(old), Some(new)) => match key_order(old.key, new.key) {
-                std::cmp::Ordering::Less => base.next(),
-                std::cmp::Ordering::Greater => patch.next(),
-                std::cmp::Ordering::Equal => {
-                    base.next();
-                    patch.next()
-                }
-            },
-            (Some(_), None) => base.next(),
-            (None, _) => patch.next(),
-        };
-        let Some(entry) = next else { break };
-        pairs.extend(entry.pair)?;
-        count += 1;
+/// Where to put the keys that a map did not have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NewKeys {
+    /// Where jsonb's order wants them.
+    InOrder,
+    Last,
+}
+
+fn is_in_order(entries: &[Entry<'_>]) -> bool {
+    entries.is_sorted_by(|a, b| key_order(a.key, b.key).is_lt())
+}
+
+fn sorted<'k>(keys: &[&'k str]) -> Result<Buffer<&'k [u8]>, OutOfMemory> {
+    let mut sorted = Buffer::with_capacity(keys.len())?;
+    for key in keys {
+        sorted.push(key.as_bytes())?;
     }
-    let mut out = Buffer::with_capacity(pairs.len() + 9)?;
-    head::write(&mut out, head::MAP, count)?;
-    out.extend(&pairs)?;
+    sorted.sort_unstable();
+    Ok(sorted)
+}
+
+/// The bytes of one map of all these entries, of which no key is in both.
+fn write(old: &[Entry<'_>], new: &[Entry<'_>], placing: NewKeys) -> Result<Vec<u8>, OutOfMemory> {
+    let size: usize = old.iter().chain(new).map(|entry| entry.pair.len()).sum();
+    let mut out = Buffer::with_capacity(size + 9)?;
+    head::write(&mut out, head::MAP, (old.len() + new.len()) as u64)?;
+    let mut new = new.iter().peekable();
+    for entry in old {
+        let is_before = |new: &&Entry<'_>| key_order(new.key, entry.key).is_lt();
+        while placing == NewKeys::InOrder
+            && let Some(new) = new.next_if(is_before)
+        {
+            out.extend(new.pair)?;
+        }
+        out.extend(entry.pair)?;
+    }
+    for entry in new {
+        out.extend(entry.pair)?;
+    }
     Ok(out.into_vec())
 }
 
@@ -201,7 +273,7 @@ mod tests {
         /// The keys in jsonb's order.
         pub(in super::super) fn keys(&self) -> Result<Vec<&'a str>, DecodeError> {
             let text = |entry: &Entry<'a>| std::str::from_utf8(entry.key).unwrap();
-            Ok(self.entries()?.iter().map(text).collect())
+            Ok(self.sorted_entries()?.iter().map(text).collect())
         }
     }
 
@@ -246,10 +318,63 @@ mod tests {
         assert_eq!(Map::empty().set("k", b"\x80").as_deref(), Ok(&b"\xa1\x61k\x80"[..]));
     }
 
+    /// bb, a, c: not jsonb's order.
+    const UNORDERED: &[u8] = b"\xa3\x62bb\x02\x61a\x01\x61c\x03";
+
     #[test]
-    fn writing_puts_a_foreign_map_in_order() {
-        let foreign = b"\xa3\x62bb\x02\x61a\x09\x61a\x01";
-        assert_eq!(map(foreign).set("c", b"\x03").as_deref(), Ok(ABC));
+    fn a_map_in_another_order_keeps_it_and_new_keys_come_last() {
+        let patch = b"\xa3\x61z\x08\x61b\x07\x61a\x09";
+        let patched = b"\xa5\x62bb\x02\x61a\x09\x61c\x03\x61z\x08\x61b\x07";
+        let (unordered, patch) = (map(UNORDERED), map(patch));
+        assert_eq!(unordered.set("a", b"\x09").unwrap(), b"\xa3\x62bb\x02\x61a\x09\x61c\x03");
+        assert_eq!(
+            unordered.set("b", b"\x09").unwrap(),
+            [b"\xa4", &UNORDERED[1..], b"\x61b\x09"].concat()
+        );
+        assert_eq!(unordered.merge(&patch, &[]).unwrap(), patched);
+        assert_eq!(unordered.patch(&patch, &[]).unwrap(), patched);
+        assert_eq!(
+            unordered.patch(&patch, &["a", "z", "c"]).unwrap(),
+            b"\xa4\x62bb\x02\x61a\x09\x61z\x08\x61b\x07"
+        );
+        assert_eq!(unordered.remove("a"), Ok(Some(b"\xa2\x62bb\x02\x61c\x03".to_vec())));
+    }
+
+    #[test]
+    fn patch_puts_new_keys_last_whatever_the_order() {
+        let patch = map(b"\xa4\x61z\x00\x61b\x07\x61c\x09\x61z\x08");
+        let patched = b"\xa5\x61a\x01\x61c\x09\x62bb\x02\x61b\x07\x61z\x08";
+        assert_eq!(map(ABC).patch(&patch, &[]).as_deref(), Ok(&patched[..]));
+        assert_eq!(
+            Map::empty().patch(&patch, &["z"]).as_deref(),
+            Ok(&b"\xa3\x61b\x07\x61c\x09\x61z\x08"[..])
+        );
+    }
+
+    #[test]
+    fn what_changes_nothing_leaves_the_bytes_as_they_are() {
+        for stored in [
+            ABC,
+            UNORDERED,
+            b"\xb8\x03\x78\x01a\x01\x61c\x03\x62bb\x02", // longer heads than needed
+            b"\xa4\x61c\x03\x61z\x00\x61z\x00\x62bb\x02", // a key twice
+        ] {
+            let document = map(stored);
+            let patch = map(b"\xa2\x62bb\x02\x61c\x03");
+            assert_eq!(document.set("c", b"\x03").as_deref(), Ok(stored));
+            assert_eq!(document.merge(&patch, &["nope", "c"]).as_deref(), Ok(stored));
+            assert_eq!(document.patch(&patch, &["bb", "nope"]).as_deref(), Ok(stored));
+            assert_eq!(document.patch(&Map::empty(), &[]).as_deref(), Ok(stored));
+        }
+    }
+
+    #[test]
+    fn a_key_that_comes_twice_is_there_once_after_it_is_set() {
+        let twice = map(b"\xa3\x62bb\x02\x61a\x09\x61a\x01");
+        for value in [b"\x01", b"\x05", b"\x09"] {
+            let expected = [&b"\xa2\x62bb\x02\x61a"[..], value].concat();
+            assert_eq!(twice.set("a", value), Ok(expected));
+        }
     }
 
     #[test]

@@ -1,19 +1,21 @@
 //! What a session looks like in `session_data`: CBOR (RFC 8949), to and from PostgreSQL's binary
 //! jsonb.
 //!
-//! A key-wise session is a map with text keys in jsonb's order, so that equal documents have equal
-//! bytes. An opaque session is a byte string. Numbers keep every digit: an integer is a CBOR
+//! A key-wise session is a map with text keys: in jsonb's order if it came as jsonb, so that equal
+//! documents have equal bytes, and in the order of the text if it came as JSON text. An opaque session is a byte string. Numbers keep every digit: an integer is a CBOR
 //! integer or, beyond 64 bits, a bignum; a numeric with digits after the point is a decimal
 //! fraction, whose exponent keeps the trailing zeros (1.50 is `4([-2, 150])`).
 //!
-//! There is no tree in between: jsonb is read straight into `serde_cbor`'s serializer, and CBOR
-//! straight into jsonb's layout. Nothing here needs a server, and no bytes whatever make it panic or
+//! There is no tree in between: jsonb is read straight into `serde_cbor`'s serializer, JSON text
+//! goes straight to CBOR, and CBOR straight into jsonb's layout or to text. Nothing here needs a server, and no bytes whatever make it panic or
 //! reserve memory that the input does not justify. Memory that cannot be had is an error.
 
 mod buffer;
 mod build;
+mod decimal;
 mod decode;
 mod head;
+mod json;
 mod jsonb;
 mod layout;
 mod map;
@@ -47,6 +49,8 @@ pub const MAX_SIZE: usize = 16 * 1024 * 1024;
 pub enum DecodeError {
     /// They are not what this codec writes, or the document is too large for a jsonb (256 MB).
     Damaged,
+    /// They hold U+0000, which is text to JSON and not to jsonb.
+    Nul,
     /// There is no memory for what comes of them.
     OutOfMemory,
 }
@@ -57,7 +61,7 @@ impl From<OutOfMemory> for DecodeError {
     }
 }
 
-/// Why a jsonb cannot be stored.
+/// Why a document cannot be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EncodeError {
     /// The document is an array or a scalar.
@@ -70,6 +74,10 @@ pub enum EncodeError {
     NotUtf8,
     /// Not a jsonb as PostgreSQL writes it.
     Malformed,
+    /// Not JSON text, or an escape in it that stands for half a character.
+    NotJson,
+    /// A number that PostgreSQL's numeric cannot hold.
+    NumberOutOfRange,
     /// There is no memory for what is to be stored.
     OutOfMemory,
 }
@@ -88,6 +96,8 @@ impl fmt::Display for EncodeError {
             Self::TooLarge => "too large",
             Self::NotUtf8 => "text is not UTF-8",
             Self::Malformed => "malformed jsonb",
+            Self::NotJson => "not JSON",
+            Self::NumberOutOfRange => "number out of range",
             Self::OutOfMemory => "out of memory",
         })
     }
@@ -134,6 +144,20 @@ pub fn encode_document(jsonb: &[u8]) -> Result<Vec<u8>, EncodeError> {
     encode(&root, jsonb.len(), &failure)
 }
 
+/// The bytes to store for a document that comes as JSON text, or a patch for [`Map::patch`]. What a
+/// jsonb would lose is kept: the order of keys at every level, and U+0000; of equal keys the last one
+/// counts, as for jsonb. A text whose keys are in jsonb's order gives the bytes that
+/// [`encode_document`] gives for its jsonb.
+///
+/// # Errors
+/// [`EncodeError::NotJson`], [`EncodeError::NotAnObject`], [`EncodeError::NumberOutOfRange`],
+/// [`EncodeError::TooDeep`], [`EncodeError::TooLarge`] (duplicates included, and a text that is
+/// several times as large whatever it holds), [`EncodeError::OutOfMemory`].
+pub fn encode_json_document(text: &str) -> Result<Vec<u8>, EncodeError> {
+    let value = json::encode(text)?;
+    if head::major(&value) == Some(head::MAP) { Ok(value) } else { Err(EncodeError::NotAnObject) }
+}
+
 /// The bytes of any JSON value, to become one value of a map ([`Map::set`]): it may nest one level
 /// less than a document.
 ///
@@ -178,17 +202,17 @@ struct Bounded<'a> {
     failure: &'a Cell<Option<EncodeError>>,
 }
 
-impl Bounded<'_> {
-    #[cold]
-    fn grow(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let grown = match self.out.len() + bytes.len() {
-            ..=MAX_SIZE => self.out.extend(bytes).map_err(EncodeError::from),
-            _ => Err(EncodeError::TooLarge),
-        };
-        grown.map_err(|error| {
-            self.failure.set(Some(error));
-            io::ErrorKind::Other.into()
-        })
+/// Appends bytes where that takes no memory, or where it stays within [`MAX_SIZE`].
+#[inline]
+fn append(out: &mut Buffer, bytes: &[u8]) -> Result<(), EncodeError> {
+    if out.extend_within_capacity(bytes) { Ok(()) } else { append_growing(out, bytes) }
+}
+
+#[cold]
+fn append_growing(out: &mut Buffer, bytes: &[u8]) -> Result<(), EncodeError> {
+    match out.len() + bytes.len() {
+        ..=MAX_SIZE => Ok(out.extend(bytes)?),
+        _ => Err(EncodeError::TooLarge),
     }
 }
 
@@ -199,7 +223,10 @@ impl io::Write for Bounded<'_> {
 
     #[inline]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.out.extend_within_capacity(bytes) { Ok(()) } else { self.grow(bytes) }
+        append(self.out, bytes).map_err(|error| {
+            self.failure.set(Some(error));
+            io::ErrorKind::Other.into()
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -3,6 +3,7 @@
 //! document.
 
 mod hostile;
+mod json;
 mod scarce;
 
 use super::DecodeError::Damaged;

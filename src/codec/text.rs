@@ -1,4 +1,5 @@
-//! CBOR to JSON text, for clients: character by character what PostgreSQL prints for the same jsonb.
+//! CBOR to JSON text, for clients: character by character what PostgreSQL prints for the same jsonb,
+//! where a jsonb can hold it: the keys keep their order here, and U+0000 is text like any other.
 //!
 //! Building a jsonb only to have it printed takes four times as long, most of it in PostgreSQL's
 //! output function.
@@ -67,7 +68,7 @@ impl Printer<'_> {
         self.out.push(b'{')?;
         for index in 0..count {
             self.separate(index)?;
-            let (head::TEXT, length) = self.source.head()? else { return Err(Damaged) };
+            let length = self.source.key_head()?;
             self.string(length)?;
             self.out.extend(b": ")?;
             self.value(depth + 1)?;

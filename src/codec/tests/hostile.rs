@@ -14,8 +14,6 @@ fn what_the_codec_never_writes_is_damaged() {
         (b"\xa1\x61a\x41x", "a byte string"),
         (b"\xa1\x41a\x01", "a key of bytes"),
         (b"\xa1\x01\x01", "a number for a key"),
-        (b"\xa1\x61\x00\x01", "NUL in a key"),
-        (b"\xa1\x61a\x61\x00", "NUL in text"),
         (b"\xa1\x61a\x62\xc3\x28", "text that is not UTF-8"),
         (b"\xa1\x61\xff\x01", "a key that is not UTF-8"),
         (b"\xa1\x61a\x7f\x61b\xff", "text of indefinite length"),
@@ -85,7 +83,7 @@ fn of_many_equal_keys_the_last_one_counts() {
     let mut ours = vec![0xa0 | last.len() as u8];
     last.values().for_each(|pair| ours.extend(pair));
     assert_eq!(encode_document(&decode(&foreign).unwrap()).as_ref(), Ok(&ours));
-    assert_eq!(map(&foreign).merge(&Map::empty(), &[]), Ok(ours));
+    assert_eq!(Map::empty().merge(&map(&foreign), &[]), Ok(ours));
 }
 
 #[test]
@@ -107,16 +105,16 @@ fn malformed_jsonb_is_an_error() {
 }
 
 /// A linear congruential generator: the same cases every time.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % bound
     }
 
-    fn mutate(&mut self, bytes: &mut Vec<u8>) {
+    pub(super) fn mutate(&mut self, bytes: &mut Vec<u8>) {
         for _ in 0..=self.below(4) {
             let at = self.below(bytes.len());
             match self.below(5) {
@@ -143,7 +141,9 @@ fn mutated_bytes_never_panic_and_what_still_decodes_is_sound() {
             let _ = map.merge(&map, &["a", "n"]);
         }
         if let Ok(Content::Map(map)) = Content::parse(&stored) {
-            assert_eq!(map.to_text().is_ok(), map.to_jsonb().is_ok(), "{stored:x?}");
+            let jsonb = map.to_jsonb();
+            let says_the_same = map.to_text().is_ok() == jsonb.is_ok();
+            assert!(says_the_same || jsonb == Err(DecodeError::Nul), "{stored:x?}");
         }
         if let Ok(jsonb) = decode(&stored) {
             let again = encode_document(&jsonb).unwrap();

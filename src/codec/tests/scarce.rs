@@ -68,9 +68,20 @@ fn changing_keys_fails_with_whichever_request_is_refused() {
     let stored = large();
     let document = map(&stored);
     let patch = map(b"\xa2\x63001\x01\x63xyz\x02");
-    // What is reserved first, growth for the 65th entry, the pairs, the map.
+    // Pair and patch, or the patch's entries and what is removed, the entries, the map.
     let oom = DecodeError::OutOfMemory;
     assert!(requests(oom, || document.set("new", b"\x01")) >= 4);
-    assert!(requests(oom, || document.merge(&patch, &["002", "nope"])) >= 5);
-    assert!(requests(oom, || document.remove("002")) >= 3);
+    assert!(requests(oom, || document.merge(&patch, &["002", "nope"])) >= 4);
+    assert!(requests(oom, || document.patch(&patch, &["002", "nope"])) >= 4);
+    assert!(requests(oom, || document.remove("002")) >= 2);
+}
+
+#[test]
+fn reading_json_fails_with_whichever_request_is_refused() {
+    // More members than room is reserved for, an escape, a bignum, a few bytes that become many.
+    let members: String = (0..64).map(|n| format!("\"{n}\": \"\\n\", ")).collect();
+    let json = format!("{{{members}\"n\": [{}, 1e9999]}}", "7".repeat(40));
+    // Output, members and the parser's; growth of members and of output, each with the parser's
+    // again; two conversions.
+    assert!(requests(EncodeError::OutOfMemory, || encode_json_document(&json)) >= 3 + 2 + 2 + 2);
 }

@@ -1,13 +1,17 @@
-//! What holds for any bytes whatever that reach the codec, from the table or as a jsonb. A property
+//! What holds for any bytes whatever that reach the codec, from the table, as a jsonb or as JSON text. A property
 //! that does not hold panics, and so does the codec itself where it should not; the fuzzer looks
 //! for bytes that do that.
 
 #[path = "../../../src/codec/mod.rs"]
 pub mod codec;
 
-use codec::{Content, MAX_SIZE, Map, encode_document, encode_opaque, encode_value};
+use codec::{
+    Content, DecodeError, EncodeError, MAX_DEPTH, MAX_SIZE, Map, encode_document,
+    encode_json_document, encode_opaque, encode_value,
+};
 use peak_alloc::PeakAlloc;
 use serde_cbor::Value;
+use serde_json::Value as Json;
 use std::collections::BTreeSet;
 
 #[global_allocator]
@@ -32,7 +36,9 @@ pub fn stored(bytes: &[u8]) {
             let keys = keys_in(bytes);
             let jsonb = within(DECODED * bytes.len(), || map.to_jsonb());
             let text = within(DECODED * bytes.len(), || map.to_text());
-            assert_eq!(text.is_ok(), jsonb.is_ok());
+            if jsonb != Err(DecodeError::Nul) {
+                assert_eq!(text.is_ok(), jsonb.is_ok());
+            }
             match jsonb {
                 Ok(jsonb) => sound_map(map, &jsonb, &keys),
                 Err(_) => damaged_map(map, &keys),
@@ -49,15 +55,106 @@ pub fn jsonb(bytes: &[u8]) {
     let Ok(stored) = within(ENCODED, || encode_document(bytes)) else { return };
     assert!(stored.len() <= MAX_SIZE);
     let tree = value(&stored);
-    let Ok(back) = map(&stored).to_jsonb() else {
+    let back = match map(&stored).to_jsonb() {
+        Ok(back) => back,
         // PostgreSQL never makes text with NUL; all else decodes.
-        let dropped = serde_cbor::to_vec(&tree).unwrap().len() < stored.len();
-        assert!(has_nul(&tree) || dropped);
-        return;
+        Err(error) => return assert_eq!(error, DecodeError::Nul),
     };
     let again = encode_document(&back).unwrap();
     assert_eq!(value(&again), tree);
     assert_eq!(map(&again).to_jsonb().as_ref(), Ok(&back));
+}
+
+/// Bytes as JSON text.
+pub fn json(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let stored = within(ENCODED, || encode_json_document(text));
+    let judged = serde_json::from_str::<Json>(text);
+    if matches!(stored, Ok(_) | Err(EncodeError::NotJson)) {
+        assert_eq!(stored.is_ok(), is_json(text));
+    }
+    let stored = match stored {
+        Ok(stored) => stored,
+        Err(EncodeError::NotJson) => return assert!(judged.is_err()),
+        Err(EncodeError::NotAnObject) => return assert!(!judged.unwrap().is_object()),
+        // What it says of the depth it says before the end.
+        Err(EncodeError::TooDeep) => {
+            return assert!(judged.map_or(true, |json| depth(&json) > MAX_DEPTH));
+        }
+        Err(EncodeError::NumberOutOfRange | EncodeError::TooLarge) => return,
+        Err(error) => panic!("{error:?}"),
+    };
+    let printed = within(DECODED * stored.len(), || map(&stored).to_text()).unwrap();
+    let printed = String::from_utf8(printed).unwrap();
+    assert_eq!(encode_json_document(&printed).as_ref(), Ok(&stored));
+    assert!(is_same(&judged.unwrap(), &serde_json::from_str(&printed).unwrap()));
+    match map(&stored).to_jsonb() {
+        Ok(jsonb) => check_order(&stored, &jsonb),
+        Err(error) => assert!(error == DecodeError::Nul && printed.contains("\\u0000")),
+    }
+    check_patch(&stored);
+}
+
+/// By the judgement of another parser, which skips a byte order mark.
+fn is_json(text: &str) -> bool {
+    let mut parser = json_event_parser::SliceJsonParser::new(text.as_bytes());
+    let ended = loop {
+        match parser.parse_next() {
+            Ok(json_event_parser::JsonEvent::Eof) => break true,
+            Ok(_) => {}
+            Err(_) => break false,
+        }
+    };
+    ended && !text.starts_with('\u{feff}')
+}
+
+/// A document whose keys are in jsonb's order is the same as text and as jsonb.
+fn check_order(stored: &[u8], jsonb: &[u8]) {
+    let ours = encode_document(jsonb).unwrap();
+    assert_eq!(value(&ours), value(stored));
+    let printed = String::from_utf8(map(&ours).to_text().unwrap()).unwrap();
+    assert_eq!(encode_json_document(&printed), Ok(ours));
+}
+
+/// A document patched with itself, whole or what is left of it.
+fn check_patch(stored: &[u8]) {
+    let document = map(stored);
+    assert_eq!(document.patch(&document, &["absent"]).as_deref(), Ok(stored));
+    assert_eq!(document.merge(&document, &[]).as_deref(), Ok(stored));
+    assert_eq!(Map::empty().patch(&document, &[]).as_deref(), Ok(stored));
+    for key in keys_in(stored) {
+        let Some(without) = document.remove(key).unwrap() else { continue };
+        let back = map(&without).patch(&document, &[key]).unwrap();
+        assert_eq!(map(&back).remove(key).unwrap().as_ref(), Some(&without));
+        assert_eq!(value(&back), value(stored));
+        assert_eq!(document.patch(&map(&without), &[key]), Ok(without));
+    }
+}
+
+/// Numbers by value, as far as a float tells.
+fn is_same(a: &Json, b: &Json) -> bool {
+    match (a, b) {
+        (Json::Number(a), Json::Number(b)) => float(a) == float(b),
+        (Json::Array(a), Json::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b))
+        }
+        (Json::Object(a), Json::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| is_same(a, b)))
+        }
+        _ => a == b,
+    }
+}
+
+fn float(number: &serde_json::Number) -> f64 {
+    number.as_str().parse().unwrap()
+}
+
+fn depth(json: &Json) -> usize {
+    match json {
+        Json::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Json::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// A map that decodes: whatever is done to its keys does that and nothing else.
@@ -145,14 +242,4 @@ fn within<T>(bound: usize, work: impl FnOnce() -> T) -> T {
 /// What serde_cbor makes of it by itself: keys are in order and once, as they need not be in the bytes.
 fn value(cbor: &[u8]) -> Value {
     serde_cbor::from_slice(cbor).unwrap()
-}
-
-fn has_nul(value: &Value) -> bool {
-    match value {
-        Value::Text(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_nul),
-        Value::Map(members) => members.iter().any(|(key, item)| has_nul(key) || has_nul(item)),
-        Value::Tag(_, item) => has_nul(item),
-        _ => false,
-    }
 }
