@@ -45,7 +45,8 @@ def from_json(line):
 
 
 @pytest.mark.parametrize(
-    "target, seeds, seed", [("stored", "codec.txt", from_hex), ("jsonb", "jsonb.txt", from_hex), ("json", "codec.txt", from_json)]
+    "target, seeds, seed",
+    [("stored", "codec.txt", from_hex), ("jsonb", "jsonb.txt", from_hex), ("json", "codec.txt", from_json)],
 )
 def test_no_bytes_whatever_break_the_codec(programs, target, seeds, seed, tmp_path):
     corpus = TARGET / "corpus" / target
