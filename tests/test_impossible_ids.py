@@ -47,6 +47,10 @@ LOOKED_UP = {
     "session_release($1, '{}', 1)": None,
     "session_release_raw($1, 'raw')": None,
     "session_release_raw($1, 'raw', 1)": None,
+    "session_save($1, '{}')": None,
+    "session_save($1, '{}', 1)": None,
+    "session_patch($1, '{}')": None,
+    "session_patch($1, '{\"k\": 1}', '{l}', '1 h')": None,
     "session_destroy($1)": False,
     "session_regenerate($1, must_exist => true)": None,
     "session_regenerate($1, 'other', must_exist => true)": None,
@@ -66,6 +70,7 @@ REFUSED = dict.fromkeys(
     [
         "session_read($1)", "(SELECT count(*) FROM session_read_raw($1))", "session_put($1, '{}')",
         "session_put_raw($1, 'raw')", "session_release($1, '{}', 0)", "session_release_raw($1, 'raw', 0)",
+        "session_save($1, '{}', 0)",
     ],
     "22023",
 )  # fmt: skip

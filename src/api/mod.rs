@@ -18,7 +18,7 @@ use crate::codec::{self, Content};
 use crate::error::{Error, Result};
 use crate::id::SessionId;
 use crate::lifetime::Lifetime;
-use crate::pg::{Jsonb, JsonbBuf, Timestamp};
+use crate::pg::{Json, Jsonb, JsonbBuf, Timestamp};
 use crate::store::NewTerms;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 
@@ -39,10 +39,19 @@ fn creatable(sid: Option<&str>) -> Result<SessionId<'_>> {
 
 /// The stored form of a `jsonb` argument that must be an object.
 fn document(jsonb: Option<Jsonb<'_>>, name: &'static str) -> Result<Vec<u8>> {
-    codec::encode_document(required(jsonb, name)?.0).map_err(|error| match error {
+    codec::encode_document(required(jsonb, name)?.0).map_err(|error| for_argument(error, name))
+}
+
+/// The stored form of a `json` argument that must be an object.
+fn json_document(json: Option<Json<'_>>, name: &'static str) -> Result<Vec<u8>> {
+    codec::encode_json_document(required(json, name)?.0).map_err(|error| for_argument(error, name))
+}
+
+fn for_argument(error: codec::EncodeError, name: &'static str) -> Error {
+    match error {
         codec::EncodeError::NotAnObject => Error::NotAnObject(name),
         other => other.into(),
-    })
+    }
 }
 
 fn lifetime_of(interval: Interval, name: &'static str) -> Result<Lifetime> {

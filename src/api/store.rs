@@ -1,10 +1,10 @@
 //! The session store: values by key, and the whole map.
 
-use super::{creatable, document, new_terms, required, session_id};
-use crate::codec::{self, Content, Map};
+use super::{creatable, document, json_document, new_terms, required, session_id};
+use crate::codec::{self, Content, DecodeError, Map};
 use crate::error::Error;
-use crate::pg::{Call, Jsonb, JsonbBuf};
-use crate::store::{Change, Store, map_of};
+use crate::pg::{Call, Json, Jsonb, JsonbBuf};
+use crate::store::{Change, NewTerms, Store, map_of};
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -62,17 +62,48 @@ pub(super) fn session_merge_0_3(
     call: Call,
 ) -> Result<i64, ErrorReport> {
     let patch = document(patch, "patch")?;
-    let Content::Map(patch) = Content::parse(&patch).map_err(Error::from)? else {
-        return Err(Error::NotAnObject("patch").into());
+    let terms = new_terms(lifetime, deadline)?;
+    let merged = edit_keys(sid, &patch, remove, terms, &call, |map, patch, removed| {
+        map.merge(patch, removed)
+    })?;
+    Ok(merged.ok_or(Error::NoSession)?)
+}
+
+/// `session_merge` for a client that has JSON text, which keeps the order of its keys; NULL if there is
+/// no session.
+#[pg_extern]
+fn session_patch(
+    sid: Option<&str>,
+    patch: Option<Json<'_>>,
+    remove: default!(Option<Array<'_, &str>>, "NULL"),
+    lifetime: default!(Option<Interval>, "NULL"),
+    deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
+    call: Call,
+) -> Result<Option<i64>, ErrorReport> {
+    let patch = json_document(patch, "patch")?;
+    let terms = new_terms(lifetime, deadline)?;
+    Ok(edit_keys(sid, &patch, remove, terms, &call, |map, patch, removed| {
+        map.patch(patch, removed)
+    })?)
+}
+
+/// Edits the keys of a session by a stored patch; the version, `None` if there is no session.
+fn edit_keys(
+    sid: Option<&str>,
+    patch: &[u8],
+    remove: Option<Array<'_, &str>>,
+    terms: NewTerms,
+    call: &Call,
+    edit: impl Fn(&Map<'_>, &Map<'_>, &[&str]) -> Result<Vec<u8>, DecodeError>,
+) -> Result<Option<i64>, Error> {
+    let Content::Map(patch) = Content::parse(patch)? else {
+        return Err(Error::NotAnObject("patch"));
     };
     let removed = keys(remove.as_ref(), "remove")?;
-    let terms = new_terms(lifetime, deadline)?;
-    let store = Store::open_for_writing(&call)?;
     // The way to hold a session for the length of a request.
     let locks = patch.is_empty() && removed.is_empty();
-    let merge = |map: Map<'_>| Ok(Some(map.merge(&patch, &removed)?));
-    let merged = store.edit_with(session_id(sid), terms, locks, merge)?;
-    Ok(merged.ok_or(Error::NoSession)?)
+    let store = Store::open_for_writing(call)?;
+    store.edit_with(session_id(sid), terms, locks, |map| Ok(Some(edit(&map, &patch, &removed)?)))
 }
 
 /// The keys in an array without NULLs, of which a client may pass any number.
@@ -139,6 +170,21 @@ fn session_release(
     call: Call,
 ) -> Result<Option<i64>, ErrorReport> {
     let data = document(data, "data")?;
+    let terms = new_terms(lifetime, deadline)?;
+    Ok(Store::open_for_writing(&call)?.release(session_id(sid), &data, version, terms)?)
+}
+
+/// `session_release` for a client that has JSON text: order of keys and all digits stay.
+#[pg_extern]
+fn session_save(
+    sid: Option<&str>,
+    data: Option<Json<'_>>,
+    version: default!(Option<i64>, "NULL"),
+    lifetime: default!(Option<Interval>, "NULL"),
+    deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
+    call: Call,
+) -> Result<Option<i64>, ErrorReport> {
+    let data = json_document(data, "data")?;
     let terms = new_terms(lifetime, deadline)?;
     Ok(Store::open_for_writing(&call)?.release(session_id(sid), &data, version, terms)?)
 }

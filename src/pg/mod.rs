@@ -51,7 +51,7 @@ pub use transaction::{
     HeldInterrupts, XactEvent, clock, commit_asynchronously, current_subtransaction, has_written,
     in_subtransaction, is_read_only, keeps_snapshot, on_transaction_event, statement_start,
 };
-pub use types::{Jsonb, JsonbBuf, random_bytes};
+pub use types::{Json, Jsonb, JsonbBuf, random_bytes};
 pub use value::{Address, Value};
 pub use version::NEWER_TIMEOUTS;
 pub(crate) use worker::background_worker;

@@ -26,6 +26,27 @@ unsafe impl<'fcx> ArgAbi<'fcx> for Jsonb<'fcx> {
     }
 }
 
+/// A `json` argument: its text.
+#[derive(Clone, Copy)]
+pub struct Json<'a>(pub &'a str);
+
+// SAFETY: the argument is a json, by its SQL type below, which has the form of a text.
+unsafe impl<'fcx> ArgAbi<'fcx> for Json<'fcx> {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: as above.
+        Json(unsafe { <&'fcx str>::unbox_arg_unchecked(arg) })
+    }
+}
+
+// SAFETY: the SQL type is json.
+unsafe impl SqlTranslatable for Json<'_> {
+    const TYPE_IDENT: &'static str = concat!(module_path!(), "::Json");
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("json"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
+        Ok(ReturnsRef::One(SqlMappingRef::literal("json")));
+}
+
 impl IntoDatum for JsonbBuf {
     fn into_datum(self) -> Option<pg_sys::Datum> {
         self.0.as_slice().into_datum()

@@ -30,6 +30,7 @@ INSERT INTO call VALUES
     ('session_fetch(text,boolean)', $$'alice'$$), ('session_load(text,boolean)', $$'alice'$$),
     ('session_merge(text,jsonb,text[],interval,timestamp with time zone)', $$'alice', '{}'$$),
     ('session_new_id()', ''),
+    ('session_patch(text,json,text[],interval,timestamp with time zone)', $$'alice', '{}'$$),
     ('session_pop(text,text)', $$'alice', 'k'$$),
     ('session_put(text,jsonb,interval,timestamp with time zone)', $$'alice', '{}'$$),
     ('session_put_raw(text,bytea,interval,timestamp with time zone)', $$'alice', '\x00'$$),
@@ -38,6 +39,7 @@ INSERT INTO call VALUES
     ('session_regenerate(text,text,boolean)', $$'alice'$$),
     ('session_release(text,jsonb,bigint,interval,timestamp with time zone)', $$'alice', '{}'$$),
     ('session_release_raw(text,bytea,bigint,interval,timestamp with time zone)', $$'alice', '\x00'$$),
+    ('session_save(text,json,bigint,interval,timestamp with time zone)', $$'alice', '{}'$$),
     ('session_set(text,text,jsonb)', $$'alice', 'k', '2'$$),
     ('session_start(text,interval,timestamp with time zone)', ''),
     ('session_touch(text,interval,timestamp with time zone)', $$'alice', '2 hours'$$);
