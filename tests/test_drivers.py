@@ -18,10 +18,10 @@ CART = {"items": ["book", 1.5, None, "é😀"], "": {}}
 
 def login_life(call):
     """A visitor with a cart logs in, is remembered, and logs out. call(query, *arguments) gives the first row."""
-    sid, data, version, is_new = call("SELECT * FROM session_start($1::text)", None)
+    sid, data, version, is_new = call("SELECT sid, data, version, is_new FROM session_start($1::text)", None)
     assert (data, is_new) == ({}, True)
     assert call("SELECT session_set($1, $2, $3::jsonb)", sid, "cart", CART) == (version + 1,)
-    assert call("SELECT * FROM session_start($1)", sid) == (sid, {"cart": CART}, version + 1, False)
+    assert call("SELECT sid, data, version, is_new FROM session_start($1)", sid) == (sid, {"cart": CART}, version + 1, False)
 
     (new,) = call("SELECT session_regenerate($1)", sid)
     assert call("SELECT session_exist($1), session_get($1)", sid) == (False, None)
@@ -36,8 +36,11 @@ def login_life(call):
 
     assert call("SELECT session_release($1, $2::jsonb, $3)", new, {"a": "b"}, version) == (None,)
     assert call("SELECT session_release($1, $2::jsonb, $3)", new, {"a": "b"}, version + 2) == (version + 3,)
+    assert call("SELECT session_save($1, $2::json, $3)", new, CART, version + 3) == (version + 4,)
+    assert call("SELECT session_patch($1, $2::json, $3)", new, {"user": 8}, ["items"]) == (version + 5,)
+    assert call("SELECT * FROM session_fetch($1)", new) == ({"": {}, "user": 8}, None, version + 5)
     payload = bytes(range(256)) * 20
-    assert call("SELECT session_put_raw($1, $2::bytea)", new, payload) == (version + 4,)
+    assert call("SELECT session_put_raw($1, $2::bytea)", new, payload) == (version + 6,)
     data, stored = call("SELECT data, payload FROM session_load($1)", new)
     assert (data, bytes(stored)) == (None, payload)
     assert call("SELECT session_destroy($1), session_destroy($1)", new) == (True, False)
@@ -88,7 +91,8 @@ def test_psycopg2_which_interpolates(database, autocommit):
 def test_asyncpg_with_binary_values_and_prepared_statements(database, cache):
     async def life():
         connection = await asyncpg.connect(database.uri(APP), statement_cache_size=cache)
-        await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+        for kind in "json", "jsonb":
+            await connection.set_type_codec(kind, schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
         loop = asyncio.get_running_loop()
 
         def call(query, *arguments):
