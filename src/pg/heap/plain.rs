@@ -159,7 +159,8 @@ unsafe fn is_plain_index(index: pg_sys::Oid) -> bool {
         let form = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_index>();
         let classes = attribute(pg_sys::Anum_pg_index_indclass)
             .map(|classes| &*classes.cast_mut_ptr::<pg_sys::oidvector>());
-        let is_plain = (!form.indisunique || form.indisprimary)
+        let is_plain = is_btree(index)
+            && (!form.indisunique || form.indisprimary)
             && !form.indisexclusion
             && attribute(pg_sys::Anum_pg_index_indexprs).is_none()
             && classes.is_some_and(|classes| {
@@ -174,6 +175,23 @@ unsafe fn is_plain_index(index: pg_sys::Oid) -> bool {
             });
         pg_sys::ReleaseSysCache(tuple);
         is_plain
+    }
+}
+
+/// Others have ways of their own: SP-GiST relies on interrupts, which are held while a slide is applied
+/// at commit.
+unsafe fn is_btree(index: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up in the system cache; the tuple is released after it was read.
+    unsafe {
+        let cache = pg_sys::SysCacheIdentifier::RELOID as i32;
+        let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(index));
+        if tuple.is_null() {
+            return false;
+        }
+        let form = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>();
+        let is_btree = form.relam == pg_sys::BTREE_AM_OID;
+        pg_sys::ReleaseSysCache(tuple);
+        is_btree
     }
 }
 
