@@ -18,10 +18,14 @@ STATEMENTS = {
     "keep": "session_touch(%s, deadline => 'infinity') IS NOT NULL",
     "set": "session_set(%s, %s, to_jsonb(%s::int))",
     "merge": "session_merge(%s, %s, %s)",
+    "patch": "session_patch(%s, %s::jsonb::json, %s)",
     "delete": "session_delete(%s, %s)",
+    "pop": "session_pop(%s, %s)",
     "flush": "session_flush(%s)",
     "release": "session_release(%s, %s)",
     "release_at": "session_release(%s, %s, %s)",
+    "save_at": "session_save(%s, %s::jsonb::json, %s)",
+    "save_new": "session_save(%s, %s::jsonb::json, 0)",
     "put": f"session_put(%s, %s, {DEADLINE})",
     "create": f"session_create(sid => %s, data => %s, {DEADLINE})",
     "read": "session_read(%s)",
@@ -30,7 +34,7 @@ STATEMENTS = {
     "destroy": "session_destroy(%s)",
     "gc": "session_gc() FROM (SELECT %s::text) AS no_session",
 }
-RETURN_THE_VERSION = ["set", "merge", "flush", "release", "release_at", "put"]
+RETURN_THE_VERSION = ["set", "merge", "patch", "flush", "release", "release_at", "save_at", "save_new", "put"]
 
 
 class Client:
@@ -76,7 +80,7 @@ class Client:
         """Any call, on any of these sessions; regenerate leads to one of the new ids or, maybe, a generated one."""
         name = random.choices(list(WEIGHTS), WEIGHTS.values())[0]
         sid = random.choice(sids)
-        if name == "release_at" and sid not in self.versions:
+        if name in ("release_at", "save_at") and sid not in self.versions:
             name = "load"
         if name == "start" and not generate:
             name = "get"
@@ -100,9 +104,13 @@ def arguments_of(name, random, new, version):
         "touch": (seconds,),
         "set": (key, random.randrange(3)),
         "merge": (data, (random.choice("ab"),)),
+        "patch": (data, (random.choice("ab"),)),
         "delete": (key,),
+        "pop": (key,),
         "release": (data,),
         "release_at": (data, version),
+        "save_at": (data, version),
+        "save_new": (data,),
         "put": (data, seconds),
         "create": (data, seconds),
         "regenerate": (new,),

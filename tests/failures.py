@@ -13,19 +13,17 @@ GOOD = {
     "sid": "%(sid)s", "oldsid": "%(sid)s", "presented": "%(sid)s", "key": "'k'", "data": "%(value)s", "patch": "%(value)s",
     "value": "%(value)s", "payload": "%(value)s", "lifetime": "'2 h'", "max_lifetime": "'2 h'", "session_data": "%(value)s",
 }  # fmt: skip
-ARRAY, INVALID = "jsonb_build_array(%(value)s::jsonb)", "%(sid)s || 'é'"
 BAD = {
-    "sid": {"sid must not be null": "NULL", "invalid session id": INVALID},
-    "oldsid": {"oldsid must not be null": "NULL", "invalid session id": INVALID},
+    "sid": {"invalid session id": "%(sid)s || 'é'"},
     "key": {"key must not be null": "NULL"},
     "data": {
         "data must not be null": "NULL",
-        "data must be a JSON object": ARRAY,
+        "data must be a JSON object": "%(array)s",
         "session data is nested too deeply": "%(deep)s",
     },
     "patch": {
         "patch must not be null": "NULL",
-        "patch must be a JSON object": ARRAY,
+        "patch must be a JSON object": "%(array)s",
         "session data is nested too deeply": "%(deep)s",
     },
     "remove": {"remove must not contain nulls": "ARRAY[%(sid)s, NULL]"},
@@ -35,7 +33,7 @@ BAD = {
     "max_lifetime": {"max_lifetime must not be null": "NULL", "max_lifetime is out of range": "'-1 s'"},
     "max_rows": {"max_rows must not be negative": "-1"},
     # These take whatever there is.
-    "presented": {}, "deadline": {}, "version": {}, "slide": {}, "session_data": {},
+    "oldsid": {}, "presented": {}, "must_exist": {}, "deadline": {}, "version": {}, "slide": {}, "session_data": {},
 }  # fmt: skip
 
 LOOKS = {
@@ -43,14 +41,20 @@ LOOKS = {
     "session_load",
     "session_fetch",
     "session_read",
+    "session_read_raw",
     "session_exist",
     "session_get",
     "session_all",
 }
 CREATES = {"session_create", "session_create_raw"}
-SAVES = {"session_put", "session_put_raw", "session_release", "session_release_raw"}
-EDITS = {"session_set", "session_merge", "session_delete"}
-ENDS = {"session_destroy", "session_gc"}
+SAVES = {"session_put", "session_put_raw", "session_release", "session_release_raw", "session_save"}
+EDITS = {"session_set", "session_merge", "session_patch", "session_delete", "session_pop"}
+# To them a session that is gone is no error.
+LATE = {"session_patch", "session_pop"}
+GROWS = EDITS - {"session_delete", "session_pop"}
+# They refuse an id under which no session can begin.
+BEGINS = CREATES | {"session_put", "session_put_raw", "session_read", "session_read_raw", "session_regenerate"}
+ENDS = {"session_destroy", "session_clear", "session_gc"}
 CHANGES = CREATES | SAVES | EDITS | {"session_flush", "session_regenerate", "session_touch"}
 WITHOUT_TABLE = {"session_new_id", "session_init", "session_decode"}
 EVERY = LOOKS | CHANGES | ENDS
@@ -58,6 +62,7 @@ EVERY = LOOKS | CHANGES | ENDS
 OTHER = {"sid": "'other' || %(sid)s", "oldsid": "'other' || %(sid)s", "presented": "'other' || %(sid)s"}
 UNDO = """CREATE FUNCTION undo() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
     CREATE TRIGGER undo BEFORE INSERT OR UPDATE OR DELETE ON session FOR EACH ROW EXECUTE FUNCTION undo()"""
+NUL = r"""SELECT session_save('Secret-sid', '{"k": "\u0000 Secret-value"}')"""
 ALTER = "ALTER TABLE session RENAME TO real; CREATE VIEW session AS SELECT *, '1'::text AS ctid FROM real"
 SUPPRESSED = 'a trigger or rule on table "session" suppressed the write'
 READ_ONLY = "cannot change sessions in a read-only transaction"
@@ -66,8 +71,8 @@ READ_ONLY = "cannot change sessions in a read-only transaction"
 # the list of src/error.rs, but for what no client can provoke alone: a jsonb that is not PostgreSQL's, a server without
 # random numbers, and other clients that are faster again and again.
 STATES = [
-    ("session data is too large", "SET session_store.max_size = 1", CREATES | SAVES | EDITS - {"session_delete"}, {}),
-    ("there is no live session with this id", "", EDITS | {"session_flush"}, OTHER),
+    ("session data is too large", "SET session_store.max_size = 1", CREATES | SAVES | GROWS, {}),
+    ("there is no live session with this id", "", EDITS - LATE | {"session_flush"}, OTHER),
     (
         "there is no live session with this id",
         "SET session_store.strict = on",
@@ -89,20 +94,33 @@ STATES = [
         {},
     ),
     (
+        "the session holds keys and values, not an opaque payload",
+        "",
+        {"session_read_raw"},
+        {},
+    ),
+    ("session data is not valid JSON", "", {"session_save"}, {"data": "%(lone)s"}),
+    ("session data is not valid JSON", "", {"session_patch"}, {"patch": "%(lone)s"}),
+    ("a number in the session data is out of range", "", {"session_save"}, {"data": "%(huge)s"}),
+    ("unsupported Unicode escape sequence", NUL, {"session_get", "session_read", "session_load", "session_pop"}, {}),
+    (
         "the stored data of this session cannot be read",
         r"UPDATE session SET session_data = '\xff'",
         EDITS | LOOKS - {"session_exist", "session_all"},
         {},
     ),
     (READ_ONLY, "SET TRANSACTION READ ONLY", CHANGES | ENDS, {}),
-    (READ_ONLY, "SET TRANSACTION READ ONLY", {"session_read", "session_start"}, OTHER),
+    (READ_ONLY, "SET TRANSACTION READ ONLY", {"session_read", "session_read_raw", "session_start"}, OTHER),
     ('the table "session" of extension session_store is missing', "ALTER TABLE session RENAME TO real", EVERY, {}),
     ('the columns of table "session" are not those of extension session_store', ALTER, EVERY, {}),
     (SUPPRESSED, UNDO, CHANGES - CREATES | {"session_destroy"}, {}),
-    (SUPPRESSED, UNDO, CREATES | {"session_read", "session_start"}, OTHER),
+    (SUPPRESSED, UNDO, CREATES | {"session_read", "session_read_raw", "session_start"}, OTHER),
 ]
 CREATE = f"""SELECT session_create('{{"k": 0}}', '{SID}')"""
-ARGUMENTS = {"sid": SID, "value": VALUE, "deep": DEEP}
+ARGUMENTS = {
+    "sid": SID, "value": VALUE, "deep": DEEP, "array": '["Secret-value"]',
+    "lone": '{"k": "Secret-value \\ud800"}', "huge": '{"Secret-value": 1e999999}',
+}  # fmt: skip
 
 
 class Function(NamedTuple):
@@ -118,8 +136,9 @@ class Function(NamedTuple):
         # Whatever the call is about, the statement holds the secrets.
         return f"SELECT {self.name}({listed}), %(sid)s::text, %(value)s::text"
 
-    def accepts_null(self, argument):
-        return argument == "sid" and self.arguments.index("sid") >= len(self.arguments) - self.defaults
+    def refuses(self, argument):
+        """Whether a bad value of this argument is an error: an impossible id may be that of no session."""
+        return argument != "sid" or self.name in BEGINS
 
 
 def functions(connection):
@@ -139,7 +158,7 @@ def failures(connection):
     for function in known:
         for argument in function.arguments:
             for message, value in BAD[argument].items():
-                if not (value == "NULL" and function.accepts_null(argument)):
+                if function.refuses(argument):
                     yield message, "", function.call(**{argument: value})
         for message, preparation, names, arguments in STATES:
             if function.name in names:

@@ -41,6 +41,10 @@ KINDS_OF_CALLS = {
         "session_delete('s', 'k')": "slide",
         "session_delete('raw', 'k')": "",
         "session_flush('s')": "write",
+        "session_patch('s', '{\"k\": 2}', '{old}')": "write",
+        "session_pop('s', 'old')": "write",
+        "session_pop('s', 'k')": "slide",
+        "session_pop('n', 'k')": "",
     },
     "save": {
         "session_release('s', '{\"saved\": 2}')": "write",
@@ -48,6 +52,8 @@ KINDS_OF_CALLS = {
         "session_release('s', '{\"saved\": 2}', 999)": "slide",
         "session_release('s', jsonb_build_object('long', repeat('long', 3000)))": "write",
         "session_release('x', '{}')": "",
+        "session_save('s', '{\"saved\": 2}', 1000)": "write",
+        "session_save('n', '{}')": "",
         "session_release_raw('s', 'saved')": "write",
     },
     "create": {
@@ -65,6 +71,8 @@ KINDS_OF_CALLS = {
         "session_start('x')": "insert",
         "session_read('n')": "insert",
         "session_read('x')": "replace",
+        "session_save('n', '{}', 0)": "insert",
+        "session_save('x', '{}', 0)": "replace",
     },
     "regenerate": {
         "session_regenerate('s')": "rename",
@@ -73,6 +81,7 @@ KINDS_OF_CALLS = {
         "session_regenerate('s', 'other')": "",
         "session_regenerate('n', 'm')": "insert",
         "session_regenerate('x')": "insert",
+        "session_regenerate('x', must_exist => true)": "",
         "session_set(session_regenerate(session_create('{}', 'n')), 'k', '2')": "insert, rename n, write m",
     },
     "destroy": {

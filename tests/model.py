@@ -103,6 +103,15 @@ def release_at(_, session, data, version):
     return SAVED, session.holding(data)
 
 
+def save_new(_, session, data):
+    return (None, session) if session else (SAVED, Session(data))
+
+
+def pop(_, session, key):
+    data = dict(session.data)
+    return data.pop(key, None), session.holding(data.items())
+
+
 def put(call, session, data, seconds):
     return SAVED, (session or Session()).holding(data)._replace(ends=call.end(seconds))
 
@@ -131,10 +140,14 @@ RULES = {
     "keep": lambda _, session: (True, session._replace(ends=NEVER)),
     "set": set_key,
     "merge": merge,
+    "patch": merge,
     "delete": delete,
+    "pop": pop,
     "flush": lambda _, session: (SAVED, session.holding(frozenset())),
     "release": release,
     "release_at": release_at,
+    "save_at": release_at,
+    "save_new": save_new,
     "put": put,
     "create": create,
     "read": read,
@@ -142,7 +155,8 @@ RULES = {
 }
 # What comes of those that need a live session when there is none.
 WITHOUT_SESSION = dict.fromkeys(["set", "merge", "delete", "flush"], NO_SESSION)
-WITHOUT_SESSION |= {"release": None, "release_at": None, "touch": False, "keep": False, "destroy": False}
+WITHOUT_SESSION |= dict.fromkeys(["patch", "pop", "release", "release_at", "save_at"])
+WITHOUT_SESSION |= {"touch": False, "keep": False, "destroy": False}
 
 
 def only_looks(call):

@@ -11,6 +11,8 @@ NEW_ID = "a new id"
 
 SET = "session_set('s', 'k', '1')"
 MERGE = "session_merge('s', '{\"k\": 1}', '{old}')"
+PATCH = "session_patch('s', '{\"j\": 2}')"
+POP = "session_pop('s', 'old')"
 DELETE = "session_delete('s', 'old')"
 FLUSH = "session_flush('s')"
 RELEASE = "session_release('s', '{\"saved\": 1}')"
@@ -43,6 +45,10 @@ WAITING = [
     (SET, FLUSH, VERSION, {"s": {}}),
     (RELEASE, SET, VERSION, {"s": {"saved": 1, "k": 1}}),
     (TOUCH, SET, VERSION, {"s": OLD | {"k": 1}}),
+    (SET, PATCH, VERSION, {"s": OLD | {"k": 1, "j": 2}}),
+    (PATCH, SET, VERSION, {"s": OLD | {"j": 2, "k": 1}}),
+    (SET, POP, 1, {"s": {"k": 1}}),
+    (POP, POP, None, {"s": {}}),
     # Whole saves.
     (SET, RELEASE, VERSION, {"s": {"saved": 1}}),
     (RELEASE, "session_release('s', '{\"later\": 1}')", VERSION, {"s": {"later": 1}}),
@@ -50,6 +56,7 @@ WAITING = [
     (RELEASE_AT, "session_release('s', '{\"late\": 1}', 1000)", None, {"s": {"saved": 1}}),
     (TOUCH, RELEASE_AT, VERSION, {"s": {"saved": 1}}),
     (SET, PUT, VERSION, {"s": {"put": 1}}),
+    (SET, "session_save('s', '{\"saved\": 1}', 1000)", None, {"s": OLD | {"k": 1}}),
     # The end of a session.
     (SET, DESTROY, True, {}),
     (RELEASE, DESTROY, True, {}),
@@ -64,7 +71,12 @@ WAITING = [
     (DESTROY, DESTROY, False, {}),
     (DESTROY, PUT, VERSION, {"s": {"put": 1}}),
     (DESTROY, CREATE, "s", {"s": {"new": 1}}),
+    (DESTROY, PATCH, None, {}),
+    (DESTROY, POP, None, {}),
+    (DESTROY, "session_save('s', '{\"late\": 1}')", None, {}),
+    (DESTROY, "session_save('s', '{\"first\": 1}', 0)", VERSION, {"s": {"first": 1}}),
     (DESTROY, MOVE, "n", {"n": {}}),
+    (DESTROY, "session_regenerate('s', 'n', true)", None, {}),
     # A write that changes nothing, by what it holds and by what it waits for.
     (HOLD, SET, VERSION, {"s": OLD | {"k": 1}}),
     (HOLD, SAME, 1000, {"s": OLD}),
@@ -103,6 +115,9 @@ WAITING = [
     (CREATE_N, CREATE_N, "23505", {"s": OLD, "n": {"new": 1}}),
     (PUT_N, CREATE_N, "23505", {"s": OLD, "n": {"put": 1}}),
     (MOVE, CREATE_N, "23505", {"n": OLD}),
+    (CREATE_N, "session_save('n', '{\"late\": 1}', 0)", None, {"s": OLD, "n": {"new": 1}}),
+    (CREATE_X, "session_save('x', '{\"late\": 1}', 0)", None, {"s": OLD, "x": {"new": 1}}),
+    ("session_save('n', '{\"new\": 1}', 0)", CREATE_N, "23505", {"s": OLD, "n": {"new": 1}}),
     ("session_read('n')", CREATE_N, "23505", {"s": OLD, "n": {}}),
     ("session_read('n')", "session_read('n')", {}, {"s": OLD, "n": {}}),
     (CREATE_N, "session_read('n')", {"new": 1}, {"s": OLD, "n": {"new": 1}}),
@@ -116,6 +131,7 @@ WAITING = [
     # The row of an expired session goes.
     (GC, CREATE_X, "x", {"s": OLD, "x": {"new": 1}}),
     (GC, "session_read('x')", {}, {"s": OLD, "x": {}}),
+    (GC, "session_save('x', '{\"first\": 1}', 0)", VERSION, {"s": OLD, "x": {"first": 1}}),
     (GC, "session_put('x', '{\"put\": 1}')", VERSION, {"s": OLD, "x": {"put": 1}}),
     (GC, "session_regenerate('s', 'x')", "x", {"x": OLD}),
     (GC, "session_destroy('x')", False, {"s": OLD}),
