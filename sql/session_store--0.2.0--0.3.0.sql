@@ -18,46 +18,61 @@ DECLARE
         'session_regenerate(oldsid text, sid text DEFAULT NULL, must_exist boolean DEFAULT false) RETURNS text',
         'session_merge(sid text, patch jsonb, remove text[] DEFAULT NULL, lifetime interval DEFAULT NULL,
             deadline timestamptz DEFAULT NULL) RETURNS bigint'];
+    signatures CONSTANT text[] := ARRAY['session_start(text, interval, timestamptz)', 'session_fetch(text, boolean)',
+        'session_read(text, interval, timestamptz)', 'session_regenerate(text, text, boolean)',
+        'session_merge(text, jsonb, text[], interval, timestamptz)'];
     symbols CONSTANT text[] := ARRAY['session_start_0_3_wrapper', 'session_fetch_wrapper', 'session_read_0_3_wrapper',
         'session_regenerate_0_3_wrapper', 'session_merge_0_3_wrapper'];
     before record;
     function regprocedure;
     granted record;
+    detail text;
 BEGIN
     FOR number IN 1 .. pg_catalog.cardinality(replaced) LOOP
-        SELECT proowner, proname, proacl INTO before
+        SELECT proowner, proacl INTO before
         FROM pg_catalog.pg_proc
         WHERE oid OPERATOR(pg_catalog.=) ('@extschema@.' OPERATOR(pg_catalog.||) replaced[number])::pg_catalog.regprocedure;
         BEGIN
             EXECUTE 'DROP FUNCTION @extschema@.' OPERATOR(pg_catalog.||) replaced[number];
         EXCEPTION WHEN dependent_objects_still_exist THEN
-            RAISE EXCEPTION USING MESSAGE = SQLERRM, ERRCODE = SQLSTATE,
+            GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+            RAISE EXCEPTION USING MESSAGE = SQLERRM, ERRCODE = SQLSTATE, DETAIL = detail,
                 HINT = 'This version has other arguments or another result there. Drop what depends on it, update, and create it again.';
         END;
         EXECUTE 'CREATE FUNCTION @extschema@.' OPERATOR(pg_catalog.||) created[number]
             OPERATOR(pg_catalog.||) pg_catalog.format(' LANGUAGE c AS ''MODULE_PATHNAME'', %L', symbols[number]);
-        SELECT oid INTO function
-        FROM pg_catalog.pg_proc
-        WHERE pronamespace OPERATOR(pg_catalog.=) '@extschema@'::pg_catalog.regnamespace
-            AND proname OPERATOR(pg_catalog.=) before.proname;
-        IF before.proacl IS NOT NULL THEN
-            EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', function);
-        END IF;
-        FOR granted IN
-            SELECT is_grantable,
-                CASE WHEN grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
-                    ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END AS role
-            FROM pg_catalog.aclexplode(before.proacl)
-            WHERE grantee OPERATOR(pg_catalog.<>) before.proowner
-        LOOP
-            EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %s', function, granted.role)
-                OPERATOR(pg_catalog.||) CASE WHEN granted.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END;
-        END LOOP;
+        function := ('@extschema@.' OPERATOR(pg_catalog.||) signatures[number])::pg_catalog.regprocedure;
         EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO %I', function, pg_catalog.pg_get_userbyid(before.proowner));
+        -- Not what the default privileges of the database give to new functions, but what the old one had.
+        FOR granted IN
+            SELECT 'REVOKE ALL ON FUNCTION %s FROM ' OPERATOR(pg_catalog.||) role.name AS command
+            FROM pg_catalog.pg_proc,
+                pg_catalog.aclexplode(COALESCE(proacl, pg_catalog.acldefault('f', proowner))),
+                LATERAL (SELECT CASE WHEN grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
+                    ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END AS name) AS role
+            WHERE oid OPERATOR(pg_catalog.=) function
+                AND (proacl IS NOT NULL OR before.proacl IS NOT NULL)
+            UNION ALL
+            SELECT 'GRANT EXECUTE ON FUNCTION %s TO ' OPERATOR(pg_catalog.||) role.name
+                OPERATOR(pg_catalog.||) CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+            FROM pg_catalog.pg_proc,
+                pg_catalog.aclexplode(COALESCE(before.proacl, pg_catalog.acldefault('f', before.proowner))),
+                LATERAL (SELECT CASE WHEN grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
+                    ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END AS name) AS role
+            WHERE oid OPERATOR(pg_catalog.=) function
+                AND (proacl IS NOT NULL OR before.proacl IS NOT NULL)
+        LOOP
+            EXECUTE pg_catalog.format(granted.command, function);
+        END LOOP;
         -- Else a dump would take these grants for the extension's own, and leave them out.
         DELETE FROM pg_catalog.pg_init_privs
         WHERE objoid OPERATOR(pg_catalog.=) function
             AND classoid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass;
+        DELETE FROM pg_catalog.pg_shdepend
+        WHERE deptype OPERATOR(pg_catalog.=) 'i' AND objid OPERATOR(pg_catalog.=) function
+            AND classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+            AND dbid OPERATOR(pg_catalog.=) (
+                SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database());
     END LOOP;
 END
 $$;

@@ -162,6 +162,37 @@ def test_grants_are_kept_and_go_into_a_dump(old_database):
     assert re.search("GRANT ALL ON FUNCTION public.session_read.* TO app WITH GRANT OPTION", dump)
 
 
+def test_other_functions_of_these_names_are_left_alone(old_database):
+    owner = old_database.connect()
+    keeper = old_database.create_role("keeper")
+    planter = old_database.connect(keeper)
+    for name in "session_start", "session_fetch", "session_read", "session_regenerate", "session_merge":
+        planter.execute(f"CREATE FUNCTION {name}(boolean) RETURNS text SECURITY DEFINER RETURN current_user")
+    owner.execute("REVOKE EXECUTE ON FUNCTION session_read(text) FROM PUBLIC")
+    owner.execute("ALTER EXTENSION session_store UPDATE")
+    assert one(planter, "SELECT session_merge(true)") == one(planter, "SELECT session_read(true)") == keeper
+    kept = "SELECT has_function_privilege('app', 'session_read(text, interval, timestamptz)', 'EXECUTE')"
+    assert one(owner, kept) is False
+
+
+def test_default_privileges_of_the_database_neither_give_nor_take(old_database):
+    owner = old_database.connect()
+    keeper = old_database.create_role("keeper")
+    owner.execute(f"""
+        GRANT EXECUTE ON FUNCTION session_merge(text, jsonb, text[]) TO app;
+        ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+        ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO {keeper};
+        REVOKE EXECUTE ON FUNCTION session_regenerate(text, text) FROM PUBLIC""")
+    owner.execute("ALTER EXTENSION session_store UPDATE")
+    may = "SELECT array_agg(proname::text ORDER BY proname) FROM pg_proc WHERE proname = ANY (%s) AND has_function_privilege(%s, oid, 'EXECUTE')"
+    replaced = ["session_merge", "session_read", "session_regenerate", "session_start"]
+    assert one(owner, may, replaced, keeper) == ["session_merge", "session_read", "session_start"]
+    assert one(owner, may, replaced, APP) == ["session_merge", "session_read", "session_start"]
+    owner.execute(f"""
+        ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC;
+        ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE EXECUTE ON FUNCTIONS FROM {keeper}""")
+
+
 def test_what_depends_on_them_makes_the_update_fail_with_a_hint(old_database):
     owner = old_database.connect()
     owner.execute("CREATE VIEW visitors AS SELECT * FROM session_start()")
@@ -169,6 +200,7 @@ def test_what_depends_on_them_makes_the_update_fail_with_a_hint(old_database):
     with pytest.raises(errors.DependentObjectsStillExist) as refused:
         owner.execute("ALTER EXTENSION session_store UPDATE")
     assert "Drop what depends on it, update" in refused.value.diag.message_hint
+    assert "view visitors" in refused.value.diag.message_detail
     assert_same(described(owner), before, "refused")
     owner.execute("DROP VIEW visitors; ALTER EXTENSION session_store UPDATE")
 
