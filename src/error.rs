@@ -43,6 +43,8 @@ pub enum Error {
         /// Bytes allowed
         limit: usize,
     },
+    /// The text of the document would be very much longer than its stored form.
+    TooLong,
     /// There is no live session with this id.
     NoSession,
     /// The id is taken by a live session.
@@ -141,6 +143,11 @@ impl Error {
                 ERRCODE_PROGRAM_LIMIT_EXCEEDED,
                 "session data is too large".into(),
                 format!("It would take {} bytes, and session_store.max_size is {limit}. Keep bulky data in a table of its own, with its key in the session.", bytes(size)).into(),
+            ),
+            TooLong => (
+                ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                "session data is too long as text".into(),
+                "It holds many numbers with thousands of digits. Read single keys with session_get(), or replace it with session_save().".into(),
             ),
             NoSession => (
                 ERRCODE_NO_DATA_FOUND,
@@ -256,6 +263,7 @@ impl From<codec::DecodeError> for Error {
         match error {
             codec::DecodeError::Damaged => Error::Damaged,
             codec::DecodeError::Nul => Error::NulInJsonb,
+            codec::DecodeError::TooLong => Error::TooLong,
             codec::DecodeError::OutOfMemory => Error::OutOfMemory,
         }
     }

@@ -127,6 +127,16 @@ def test_u0000_is_an_error_only_where_it_would_become_jsonb(client):
     assert one(client, "SELECT session_get('s')") == {"k": 2}
 
 
+def test_text_that_would_be_gigabytes_is_an_error_and_the_keys_can_be_read(client):
+    """Six bytes are a number of 16,385 digits."""
+    client.execute("""
+        SELECT session_save('s', ('{"k": 1, "a": [' || repeat('1e-16383,', 20000) || '0]}')::json, 0)""")
+    for call in "session_fetch('s')", "session_start('s')":
+        assert outcome(client.execute, f"SELECT {call}") == "54000"
+    assert one(client, "SELECT session_get('s', 'k')") == 1
+    assert one(client, """SELECT session_save('s', '{}') > 0""") and fetch(client, "s") == "{}"
+
+
 # Patches
 
 

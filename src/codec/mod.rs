@@ -51,6 +51,8 @@ pub enum DecodeError {
     Damaged,
     /// They hold U+0000, which is text to JSON and not to jsonb.
     Nul,
+    /// As text they would be very much longer.
+    TooLong,
     /// There is no memory for what comes of them.
     OutOfMemory,
 }

@@ -4,7 +4,7 @@
 //! Building a jsonb only to have it printed takes four times as long, most of it in PostgreSQL's
 //! output function.
 
-use super::DecodeError::{self, Damaged};
+use super::DecodeError::{self, Damaged, TooLong};
 use super::MAX_DEPTH;
 use super::buffer::{Buffer, OutOfMemory};
 use super::head::{self, Reader};
@@ -12,8 +12,11 @@ use super::head::{self, Reader};
 /// One encoded value as JSON.
 pub(super) fn to_text(cbor: &[u8]) -> Result<Vec<u8>, DecodeError> {
     // What CBOR says in a byte, quotes, commas and spaces, JSON says in up to four.
-    let mut printer =
-        Printer { source: Reader::new(cbor), out: Buffer::with_capacity(2 * cbor.len())? };
+    let mut printer = Printer {
+        source: Reader::new(cbor),
+        out: Buffer::with_capacity(2 * cbor.len())?,
+        limit: MAX_TEXT.max(8 * cbor.len()),
+    };
     printer.value(1)?;
     printer.source.end()?;
     Ok(printer.out.into_vec())
@@ -22,7 +25,13 @@ pub(super) fn to_text(cbor: &[u8]) -> Result<Vec<u8>, DecodeError> {
 struct Printer<'a> {
     source: Reader<'a>,
     out: Buffer,
+    /// The most bytes of text.
+    limit: usize,
 }
+
+/// Six bytes of CBOR can be a number of 16,385 digits: a session of them would be gigabytes of text.
+/// Nothing else prints to more than eight times its size.
+const MAX_TEXT: usize = 64 * 1024 * 1024;
 
 impl Printer<'_> {
     /// A container here would be the `depth`-th.
@@ -41,7 +50,8 @@ impl Printer<'_> {
             }
             _ => {
                 let number = self.source.number(major, argument)?;
-                Ok(number.print(&mut self.out)?)
+                number.print(&mut self.out)?;
+                if self.out.len() > self.limit { Err(TooLong) } else { Ok(()) }
             }
         }
     }
