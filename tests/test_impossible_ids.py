@@ -54,6 +54,7 @@ LOOKED_UP = {
     "session_destroy($1)": False,
     "session_regenerate($1, must_exist => true)": None,
     "session_regenerate($1, 'other', must_exist => true)": None,
+    "session_regenerate($1, '', must_exist => true)": None,
 }
 STRICT = {
     "session_read($1)": None,

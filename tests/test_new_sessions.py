@@ -1,8 +1,9 @@
 """The first save of a session: by version 0 or by get-or-create, one of many at once creates it."""
 
-import itertools
+import time
 
 import pytest
+from calls import create_due, has_slid
 from conftest import APP, THREADS, expires_in, one
 
 SAVES = {
@@ -118,3 +119,44 @@ def test_an_opaque_session_is_begun_with_nothing_and_found_with_what_was_saved(d
     sid, data, started, is_new, payload = client.execute("SELECT * FROM session_start('s')").fetchone()
     assert (sid, data, started, is_new, payload) == ("s", None, saved, False, b"raw")
     assert client.execute("SELECT data, payload FROM session_start()").fetchone() == ({}, None)
+
+
+PAST = "now() - interval '1 day'"
+
+
+@pytest.mark.parametrize("call", [
+    f"session_read('s', deadline => {PAST})", f"payload FROM session_read_raw('s', deadline => {PAST})",
+    "session_read('s', '0', statement_timestamp())", f"session_save('s', '{{}}', 0, NULL, {PAST}) > 0",
+])  # fmt: skip
+def test_a_session_that_begins_after_its_deadline_is_absent_at_once(database, call):
+    client = database.connect(APP)
+    assert one(client, f"SELECT {call}") in ({}, b"", True)
+    assert not one(client, "SELECT session_exist('s')")
+
+
+LATER = {
+    "session_save('s', '{\"b\": 1}', 0) > 0": True,
+    "session_create('{\"b\": 1}', 's')": "s",
+    "session_read('s')": {},
+    "session_read('s', '2 h')": {},
+}
+
+
+@pytest.mark.parametrize("call", LATER)
+def test_what_ended_while_a_first_save_waited_for_it_is_none(database, call):
+    first, second = database.connect(APP), database.connect(APP)
+    first.execute("BEGIN")
+    first.execute("SELECT session_save('s', '{\"a\": 1}', 0, '0', clock_timestamp() + interval '1 s')")
+    waiting = database.later(second, f"SELECT {call}")
+    time.sleep(1.1)
+    first.execute("COMMIT")
+    assert waiting.result() == LATER[call]
+    assert one(second, "SELECT session_exist('s')")
+
+
+@pytest.mark.parametrize("call", SAVES.values(), ids=SAVES)
+def test_at_version_0_a_live_session_is_kept_alive(database, call):
+    owner = database.connect()
+    create_due(owner, "s")
+    assert one(owner, f"SELECT {call}", 7) is None
+    assert has_slid(owner, "s")

@@ -18,6 +18,7 @@ READS = {
     "SELECT data::text FROM session_load('s')": '{"k": 1}',
     "SELECT payload FROM session_load('raw', false)": b"\x01",
     "SELECT data::text FROM session_fetch('s')": '{"k": 1}',
+    "SELECT payload FROM session_read_raw('raw')": b"\x01",
     "SELECT data::text FROM session_start('s') WHERE NOT is_new": '{"k": 1}',
     "SELECT session_exist('s')": True,
     "SELECT session_exist('unknown')": False,
@@ -34,9 +35,10 @@ WRITES = {
     "session_create": "", "session_create_raw": r"'\x00'", "session_put": "'s', '{}'", "session_put_raw": r"'s', '\x00'",
     "session_release": "'s', '{}'", "session_release_raw": r"'s', '\x00'", "session_set": "'s', 'k', '1'",
     "session_merge": "'s', '{}'", "session_delete": "'s', 'k'", "session_flush": "'s'", "session_regenerate": "'s'",
-    "session_touch": "'s'", "session_destroy": "'s'", "session_gc": "",
+    "session_touch": "'s'", "session_destroy": "'s'", "session_gc": "", "session_clear": "",
+    "session_save": "'s', '{}'", "session_patch": "'s', '{}'", "session_pop": "'s', 'k'",
 }  # fmt: skip
-CREATING_READS = ["session_read('unknown')", "session_start('unknown')", "session_start()", "session_read('expired')"]
+CREATING_READS = ["session_read('unknown')", "session_read_raw('unknown')", "session_start('unknown')", "session_start()", "session_read('expired')"]
 
 
 def fill(owner):
@@ -107,7 +109,7 @@ def test_reads_work_on_a_standby_and_writes_are_25006(owner, there):
         for query, value in READS.items() if user == APP else (READS | FOR_THE_OWNER).items():
             for _ in range(2):
                 assert one(reader, query) == value, query
-        calls = [f"{name}({arguments})" for name, arguments in WRITES.items() if user != APP or name != "session_gc"]
+        calls = [f"{name}({arguments})" for name, arguments in WRITES.items() if user != APP or name not in ("session_clear", "session_gc")]
         for call in calls + CREATING_READS:
             with pytest.raises(errors.ReadOnlySqlTransaction) as refused:
                 reader.execute(f"SELECT {call}")

@@ -174,6 +174,8 @@ def test_nor_when_a_backend_crashes(cluster, database, log):
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(psycopg.OperationalError):
         wait_until(lambda: one(client, "SELECT 1") != 1)
+    # Before that it takes connections, and ends them.
+    wait_until(lambda: b"all server processes terminated" in log.file.read_bytes()[log.since :])
     wait_until_up(cluster).close()
     text = log.text()
     assert "Failed process was running" in text

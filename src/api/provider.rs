@@ -55,6 +55,8 @@ pub(super) fn session_regenerate_0_3(
     let must_exist = must_exist.unwrap_or(false);
     let store = Store::open_for_writing(&call)?;
     match sid {
+        // Nothing would begin under it.
+        Some(_) if must_exist && store.peek(old)?.is_none() => Ok(None),
         Some(new) => {
             let moved = store.regenerate_as(old, creatable(sid)?, must_exist)?;
             Ok(moved.then(|| new.to_owned()))

@@ -153,7 +153,12 @@ impl Store<'_> {
         terms: NewTerms,
     ) -> Result<Option<i64>> {
         if version == Some(NEW) {
-            return self.insert(id.ok_or(Error::InvalidSid)?.key(), data, terms);
+            let key = id.ok_or(Error::InvalidSid)?.key();
+            let version = self.insert(key, data, terms)?;
+            if version.is_none() {
+                self.read_key(&key, Look::Fresh)?;
+            }
+            return Ok(version);
         }
         let saved = self.change(id, |session| {
             if version.is_some_and(|version| version != session.version) {

@@ -34,8 +34,12 @@ impl Store<'_> {
         }
         let store = self.for_writing()?;
         for _ in 0..ATTEMPTS {
-            store.insert(key, data, terms)?;
-            // Either it is there now, or another client was faster.
+            if store.insert(key, data, terms)?.is_some()
+                && let Some(begun) = store.table.find(&key, Look::Fresh)?
+            {
+                return Ok(begun.session);
+            }
+            // Another client was faster.
             if let Some(session) = store.keep_key(&key, Look::Fresh, terms)? {
                 return Ok(session);
             }
@@ -112,6 +116,8 @@ impl Store<'_> {
             if self.table.rows().insert(&new, false).is_done() {
                 return Ok(Some(new.version));
             }
+            // That may have been waited for.
+            self.now.set(pg::clock());
             // Somebody has the key: a live session, or an expired one that awaits collection.
             let Some(other) = self.table.find(&key, Look::Fresh)? else {
                 if pg::keeps_snapshot() {

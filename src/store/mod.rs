@@ -82,7 +82,9 @@ impl<'call> Store<'call> {
 
     /// The store that a call needs which set out to read and finds that it has to write.
     fn for_writing(&self) -> Result<Self> {
-        Self::open_for_writing(self.call)
+        let store = Self::open_for_writing(self.call)?;
+        store.now.set(store.now.get().max(self.now.get()));
+        Ok(store)
     }
 
     fn find(&self, key: &SessionKey, look: Look) -> Result<Option<Found<'call>>> {

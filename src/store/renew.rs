@@ -30,9 +30,6 @@ impl Store<'_> {
         if old.is_some_and(|old| old.key() == key) {
             return Err(Error::SameId);
         }
-        if must_exist && self.peek(old)?.is_none() {
-            return Ok(false);
-        }
         self.free(&key)?;
         self.rename(old, key, must_exist)
     }

@@ -110,11 +110,9 @@ impl Table {
         ours.or_else(|| Table::describe(find, lock).ok()?)
     }
 
-    /// Where the table was when it was last opened.
-    fn known_schema() -> Oid {
-        OPENED.with_borrow(|opened| {
-            opened.as_ref().map_or(Oid::INVALID, |table| pg::schema_of_table(table.name.table))
-        })
+    /// The table that was last opened.
+    fn known() -> Oid {
+        OPENED.with_borrow(|opened| opened.as_ref().map_or(Oid::INVALID, |table| table.name.table))
     }
 
     fn current() -> Option<Rc<Table>> {

@@ -37,15 +37,15 @@ pub struct OpenTable<'call> {
 impl<'call> OpenTable<'call> {
     /// The table in the schema of the function that was called.
     pub fn open(call: &'call Call, mode: LockMode) -> Result<Self> {
-        // An update of the extension replaces functions that are being called.
+        // An update of the extension replaces functions that are being called; the table stays.
         let known = Cell::new(Oid::INVALID);
-        let schema = || {
-            match pg::schema_of_function(call.function()) {
-                Oid::INVALID if known.get() == Oid::INVALID => known.set(Table::known_schema()),
-                Oid::INVALID => {}
-                schema => known.set(schema),
+        let schema = || match pg::schema_of_function(call.function()) {
+            Oid::INVALID if known.get() == Oid::INVALID => pg::schema_of_table(Table::known()),
+            Oid::INVALID => pg::schema_of_table(known.get()),
+            schema => {
+                known.set(pg::find_table(schema, NAME).map_or(Oid::INVALID, |name| name.table));
+                schema
             }
-            known.get()
         };
         Self::open_in(call, mode, schema)?.ok_or(Error::NoTable)
     }
