@@ -6,7 +6,8 @@
 #   BENCH_SESSIONS=1000000  sessions in every system       BENCH_ROUNDS=5    rounds of every comparison
 #   BENCH_HOT=20000         sessions in the working set    BENCH_SECONDS=3   seconds of every measurement
 #   BENCH_CHURN=2500        sessions updated 50 times      BENCH_RESULTS=bench/results
-#   BENCH_ONLY=lookup       just what this pattern matches: the comparisons' titles, pgbench, growth
+#   BENCH_SCALE=100000,1000000,10000000   sizes of the tables whose look-ups are compared
+#   BENCH_ONLY=lookup       just what this pattern matches: the comparisons' titles, pgbench, growth, scale
 
 # shellcheck source=tests/prepare.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../tests/prepare.sh"
@@ -22,12 +23,14 @@ main() {
     note 'building the load generator'
     (cd "$ROOT/bench/load" && run go build -o "$RUN/load" .)
     start_postgres
-    start_redis
+    start_redis redis --appendonly yes --appendfsync everysec
+    start_redis redis-none --appendonly no
+    start_redis redis-always --appendonly yes --appendfsync always
     local results=${BENCH_RESULTS:-$ROOT/bench/results}
     mkdir -p "$results"
     run "$RUN/load" -socket "$RUN" -admin "$SERVER_USER" -pgbench "$PG_BIN/pgbench" -results "$results" \
         -sessions "${BENCH_SESSIONS:-1000000}" -hot "${BENCH_HOT:-20000}" -churn "${BENCH_CHURN:-2500}" \
-        -rounds "${BENCH_ROUNDS:-5}" -seconds "${BENCH_SECONDS:-3}" \
+        -scales "${BENCH_SCALE:-100000,1000000,10000000}" -rounds "${BENCH_ROUNDS:-5}" -seconds "${BENCH_SECONDS:-3}" \
         -only "${BENCH_ONLY:-}" -versions "$(versions)" -settings "${SETTINGS[*]}"
     note "$results/results.md"
 }
@@ -64,12 +67,12 @@ start_postgres() {
 }
 
 # A copy below RUN, like every program of ours: prepare.sh ends those.
-start_redis() {
-    cp "$(readlink -f "$(command -v redis-server)")" "$RUN/redis-server"
-    server_directory redis
-    as_server "$RUN/redis-server" --port 0 --unixsocket "$RUN/redis.sock" --unixsocketperm 777 --dir "$RUN/redis" \
-        --appendonly yes --appendfsync everysec --auto-aof-rewrite-percentage 0 --save '' --daemonize yes >/dev/null
-    until [ -S "$RUN/redis.sock" ]; do sleep 0.1; done
+start_redis() { # NAME OPTION...
+    [ -e "$RUN/redis-server" ] || cp "$(readlink -f "$(command -v redis-server)")" "$RUN/redis-server"
+    server_directory "$1"
+    as_server "$RUN/redis-server" --port 0 --unixsocket "$RUN/$1.sock" --unixsocketperm 777 --dir "$RUN/$1" \
+        "${@:2}" --auto-aof-rewrite-percentage 0 --save '' --daemonize yes >/dev/null
+    until [ -S "$RUN/$1.sock" ]; do sleep 0.1; done
 }
 
 main "$@"

@@ -18,7 +18,7 @@ func firstCalls() map[string][2]float64 {
 	for name, args := range map[string][]any{"get": {sid(0)}, "node_get": {sid(0), epoch(time.Now())}} {
 		var times [2][]float64
 		for range 50 {
-			conn := connect(dsn("application", "bench"))
+			conn := connect(dsn("application", "bench", ""))
 			tx, err := conn.Begin(ctx)
 			check(err)
 			for call := range times {
@@ -64,7 +64,7 @@ func (b *bench) updateAll(database string, minutes int) growth {
 	run(b.admin, "CREATE DATABASE "+database)
 	run(b.admin, fmt.Sprintf("ALTER DATABASE %s SET session_store.max_lifetime = '1 d'", database))
 	run(b.admin, fmt.Sprintf("ALTER DATABASE %s SET session_store.expiry_granularity = '%g s'", database, minute.Seconds()))
-	conn := connect(dsn(*admin, database))
+	conn := connect(dsn(*admin, database, ""))
 	load(conn, *churn)
 	of := func(figure func(name string) float64) map[string]float64 {
 		return map[string]float64{"session_store": figure("session_store"), "node": figure("node")}
@@ -78,7 +78,8 @@ func (b *bench) updateAll(database string, minutes int) growth {
 	kinds := map[string]string{"session_store": "set only", "node": "write"}
 	wanted := minute * time.Duration(minutes)
 	start := time.Now()
-	together(connectWorkers(8, database), func(w *worker, i int) (bool, error) {
+	workers := connectWorkers(8, database, "")
+	together(workers, func(w *worker, i int) (bool, error) {
 		n := i*w.n + w.id
 		time.Sleep(time.Until(start.Add(wanted * time.Duration(n) / time.Duration(*churn))))
 		for name, kind := range kinds {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
 )
 
 // The hand-written tables: that of connect-pg-simple's table.sql, and the one of the beego provider's documentation.
@@ -97,10 +98,10 @@ func loadOpaque(conn *pgx.Conn, sids []string) (ids []string) {
 	return ids
 }
 
-// loadRedis fills Redis with the same sessions.
-func loadRedis(w *worker, n int) {
+// loadRedis fills a Redis with the first n of these sessions.
+func loadRedis(client *redis.Client, n int) {
 	for i := 0; i < n; {
-		pipe := w.redis.Pipeline()
+		pipe := client.Pipeline()
 		for end := min(n, i+1000); i < end; i++ {
 			pipe.Set(ctx, "sess:"+sid(i), session(i), ttl)
 		}

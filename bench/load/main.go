@@ -20,13 +20,14 @@ var (
 	hot      = flag.Int("hot", 20_000, "sessions in the working set")
 	rounds   = flag.Int("rounds", 5, "rounds of every comparison")
 	seconds  = flag.Float64("seconds", 3, "seconds of every measurement")
+	scales   = flag.String("scales", "100000,1000000,10000000", "sessions in the tables whose look-ups are compared")
 	churn    = flag.Int("churn", 2_500, "sessions that are updated 50 times each")
 	socket   = flag.String("socket", "", "directory of the Unix sockets")
 	admin    = flag.String("admin", "", "database superuser")
 	pgbench  = flag.String("pgbench", "", "the pgbench program")
 	versions = flag.String("versions", "", "versions for the report")
 	settings = flag.String("settings", "", "configuration for the report")
-	only     = flag.String("only", "", "a pattern: just what it matches of the comparisons' titles, pgbench and growth")
+	only     = flag.String("only", "", "a pattern: just what it matches of the comparisons' titles, pgbench, growth, scale")
 	results  = flag.String("results", "", "directory for the results")
 )
 
@@ -36,35 +37,9 @@ func check(err error) {
 	}
 }
 
-func dsn(user, database string) string {
-	return fmt.Sprintf("host=%s user=%s dbname=%s", *socket, user, database)
-}
-
-// A comparison measures its contestants in turn, round by round.
-type comparison struct {
-	title   string
-	due     int // every due-th request finds a session not read within this minute; 0: none does
-	entries []entry
-}
-
-type entry struct{ system, kind string }
-
-func (e entry) String() string { return e.system + " " + e.kind }
-
-var comparisons = []comparison{
-	{"lookup", 0, []entry{{"floor", "lookup"}, {"node", "lookup"}, {"session_store", "get"}, {"session_store", "get key"},
-		{"session_store", "read"}, {"redis", "lookup"}}},
-	{"read request, 20 a minute per session", 20, append(each("read"), entry{"session_store", "read jsonb"})},
-	{"read request, one a minute per session", 1, each("read")},
-	{"writing request", 20, append(each("write"), entry{"session_store", "write key"}, entry{"session_store", "set only"},
-		entry{"opaque", "write"})},
-	{"mixed load, 20 a minute per session", 20, each("mixed")},
-	{"login", 20, each("login")},
-	{"first visit", 0, each("first")},
-}
-
-func each(kind string) []entry {
-	return []entry{{"session_store", kind}, {"node", kind}, {"beego", kind}, {"redis", kind}}
+// dsn connects with a setting as `name=value`, or none.
+func dsn(user, database, setting string) string {
+	return fmt.Sprintf("host=%s user=%s dbname=%s %s", *socket, user, database, setting)
 }
 
 // measurement is one entry in one round.
@@ -86,20 +61,59 @@ type key struct {
 	clients    int
 }
 
+// figures are all that the report is made of; what was not measured is nil.
+type figures struct {
+	measured map[key][]measurement
+	sizes    map[string]float64 // bytes per session
+	grown    []growth
+	scaled   [][]scale // by size, by round
+	first    map[string][2]float64
+	plain    [][]float64
+}
+
 func main() {
 	flag.Parse()
 	wanted := regexp.MustCompile(*only)
-	setup := connect(dsn(*admin, "postgres"))
+	setup := connect(dsn(*admin, "postgres", ""))
 	run(setup, "CREATE ROLE application LOGIN")
 	run(setup, "CREATE DATABASE bench")
 	run(setup, "ALTER DATABASE bench SET session_store.max_lifetime = '1 d'")
-	b := &bench{admin: connect(dsn(*admin, "bench")), systems: systems()}
+	b := &bench{admin: connect(dsn(*admin, "bench", "")), systems: systems()}
 	run(b.admin, "CREATE EXTENSION pg_walinspect")
 
-	var grown []growth
+	f := figures{measured: map[key][]measurement{}}
 	if wanted.MatchString("growth") {
-		grown = b.measureGrowth() // first, for autovacuum has nothing else to do yet
+		f.grown = b.measureGrowth() // first, for autovacuum has nothing else to do yet
 	}
+	if wanted.MatchString("scale") {
+		f.scaled = b.measureScale()
+	}
+	if chosen := choose(wanted); len(chosen) > 0 || wanted.MatchString("pgbench") {
+		f.sizes = b.fill()
+		f.first = firstCalls()
+		for _, clients := range []int{8, 1} {
+			for _, c := range chosen {
+				b.compare(c, clients, f.measured)
+			}
+		}
+		if wanted.MatchString("pgbench") {
+			f.plain = b.pgbenchRows()
+		}
+	}
+	f.report()
+}
+
+func choose(wanted *regexp.Regexp) (chosen []comparison) {
+	for _, c := range comparisons {
+		if wanted.MatchString(c.title) {
+			chosen = append(chosen, c)
+		}
+	}
+	return chosen
+}
+
+// fill loads the sessions into every system; what one takes in each table.
+func (b *bench) fill() map[string]float64 {
 	progress("loading %d sessions", *sessions)
 	load(b.admin, *sessions)
 	sizes := map[string]float64{}
@@ -110,50 +124,51 @@ func main() {
 	for i := range ids {
 		ids[i] = sid(i)
 	}
-	for _, s := range b.systems {
-		s.sids, s.cursor = slices.Clone(ids), 0
+	some := ids[:min(*sessions, 5**hot)]
+	for name, s := range b.systems {
+		s.sids = slices.Clone(ids)
+		if slices.Contains(fewer, name) {
+			s.sids = slices.Clone(some)
+		}
 	}
-	b.systems["opaque"].sids = loadOpaque(b.admin, ids[:min(*sessions, 5**hot)])
+	b.systems["opaque"].sids = loadOpaque(b.admin, some)
 	loaded := time.Now()
-	b.warmers = connectWorkers(8, "bench")
-	loadRedis(b.warmers[0], *sessions)
+	b.warmers = connectWorkers(8, "bench", "")
+	for name, client := range b.warmers[0].redis {
+		loadRedis(client, len(b.systems[name].sids))
+	}
 	time.Sleep(time.Until(loaded.Add(61 * time.Second))) // from now on every session is due for a slide
-	first := firstCalls()
-	measured := map[key][]measurement{}
-	for _, clients := range []int{8, 1} {
-		workers := connectWorkers(clients, "bench")
-		for _, c := range comparisons {
-			if !wanted.MatchString(c.title) {
-				continue
-			}
-			for round := range *rounds {
-				for _, e := range c.entries {
-					k := key{c.title, e, clients}
-					m := b.measure(workers, c, e)
-					measured[k] = append(measured[k], m)
-					progress("%s, %d clients, round %d, %s: %.0f/s", c.title, clients, round+1, e, m.rate)
-				}
-			}
-		}
-		for _, w := range workers {
-			w.close()
+	return sizes
+}
+
+// compare measures one comparison in all rounds.
+func (b *bench) compare(c comparison, clients int, measured map[key][]measurement) {
+	workers := connectWorkers(clients, "bench", c.setting)
+	for round := range *rounds {
+		for _, e := range c.entries {
+			k := key{c.title, e, clients}
+			m := b.measure(workers, c, e)
+			measured[k] = append(measured[k], m)
+			progress("%s, %d clients, round %d, %s: %.0f/s", c.title, clients, round+1, e, m.rate)
 		}
 	}
-	var plain [][]float64
-	if wanted.MatchString("pgbench") {
-		plain = b.pgbenchRows()
-	}
-	report(measured, sizes, grown, first, plain)
+	closeAll(workers)
 }
 
 func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
-func connectWorkers(n int, database string) []*worker {
+func connectWorkers(n int, database, setting string) []*worker {
 	workers := make([]*worker, n)
 	for i := range workers {
-		workers[i] = connectWorker(i, n, dsn("application", database), *socket+"/redis.sock")
+		workers[i] = connectWorker(i, n, dsn("application", database, setting))
 	}
 	return workers
+}
+
+func closeAll(workers []*worker) {
+	for _, w := range workers {
+		w.close()
+	}
 }
 
 // pick chooses the worker's next session: a hot one, or the next of the cold ones in a fixed scattered order.

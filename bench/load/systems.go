@@ -1,111 +1,59 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
-	mrand "math/rand"
-	"strconv"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/redis/go-redis/v9"
 )
-
-var ctx = context.Background()
 
 const ttl = 24 * time.Hour
 
-// The statements, each prepared once per connection. node_*: connect-pg-simple. beego_*: the provider.
-var statements = map[string]string{
-	"one": "SELECT 1",
-
-	"node_get": "SELECT sess FROM node_session WHERE sid = $1 AND expire >= to_timestamp($2)",
-	"node_set": "INSERT INTO node_session (sess, expire, sid) SELECT $1, to_timestamp($2), $3 " +
-		"ON CONFLICT (sid) DO UPDATE SET sess=$1, expire=to_timestamp($2) RETURNING sid",
-	"node_touch":   "UPDATE node_session SET expire = to_timestamp($1) WHERE sid = $2 RETURNING sid",
-	"node_destroy": "DELETE FROM node_session WHERE sid = $1",
-
-	"beego_read":   "select session_data from beego_session where session_key=$1",
-	"beego_insert": "insert into beego_session(session_key,session_data,session_expiry) values($1,$2,$3)",
-	"beego_save":   "UPDATE beego_session set session_data=$1, session_expiry=$2 where session_key=$3",
-	"beego_rename": "update beego_session set session_key=$1 where session_key=$2",
-
-	"load":       "SELECT data, version FROM session_load($1)",
-	"fetch":      "SELECT data, version FROM session_fetch($1)",
-	"get":        "SELECT session_get($1)",
-	"get_key":    "SELECT session_get($1, 'user_id')",
-	"fetch_raw":  "SELECT payload, version FROM session_fetch($1)",
-	"set_key":    "SELECT session_set($1, 'seen', $2)",
-	"release":    "SELECT session_release($1, $2, $3)",
-	"save_raw":   "SELECT session_release_raw($1, $2, $3)",
-	"regenerate": "SELECT session_regenerate($1)",
-	"start":      "SELECT sid FROM session_start(NULL)",
-}
-
-// A worker is one client: it owns every n-th session, so that no two clients use one at once.
-type worker struct {
-	id, n, cold int // cold: how many cold sessions it has used in this measurement
-	pg          *pgx.Conn
-	redis       *redis.Client
-	rng         *mrand.Rand
-	trips       int
-	latencies   []time.Duration
-	data        []byte // what it read last
-}
-
-func connectWorker(id, n int, dsn, redisSocket string) *worker {
-	w := &worker{id: id, n: n, pg: connect(dsn), rng: mrand.New(mrand.NewSource(int64(id)))}
-	for name, sql := range statements {
-		_, err := w.pg.Prepare(ctx, name, sql)
-		check(err)
-	}
-	w.redis = redis.NewClient(&redis.Options{Network: "unix", Addr: redisSocket, PoolSize: 1})
-	check(w.redis.Ping(ctx).Err())
-	return w
-}
-
-func (w *worker) close() {
-	check(w.pg.Close(ctx))
-	check(w.redis.Close())
-}
-
-func (w *worker) query(to any, statement string, args ...any) error {
-	w.trips++
-	return w.pg.QueryRow(ctx, statement, args...).Scan(to)
-}
-
-func (w *worker) exec(statement string, args ...any) error {
-	w.trips++
-	done, err := w.pg.Exec(ctx, statement, args...)
-	if err == nil && done.RowsAffected() != 1 {
-		err = fmt.Errorf("%s: %s", statement, done)
-	}
-	return err
-}
-
-// One key changes: the ten digits of "seen", whatever the spacing.
-func (w *worker) changed() []byte {
-	at := bytes.Index(w.data, []byte(`"seen"`))
-	for w.data[at] < '0' || w.data[at] > '9' {
-		at++
-	}
-	copy(w.data[at:], w.seen())
-	return w.data
-}
-
-func (w *worker) seen() []byte { return strconv.AppendInt(nil, 1e9+w.rng.Int63n(8e9), 10) }
-
-func newID() string {
-	var entropy [32]byte
-	_, _ = rand.Read(entropy[:])
-	return hex.EncodeToString(entropy[:])
-}
-
 // What one request does; it returns the id under which the session goes on.
 type request func(w *worker, sid string) (string, error)
+
+// system is one contestant: its requests by kind and where its sessions are.
+type system struct {
+	name     string
+	requests map[string]request
+	sids     []string
+	cursor   int   // the next cold session
+	slides   bool  // reads write only when a session is due
+	warmed   int64 // the minute in which the hot sessions were last read
+}
+
+// redisSockets are the Redis servers by system: the log synced each second, no log at all, synced for each command.
+var redisSockets = map[string]string{
+	"redis": "redis.sock", "redis none": "redis-none.sock", "redis always": "redis-always.sock",
+}
+
+// fewer has the systems that hold no more sessions than five working sets.
+var fewer = []string{"opaque", "redis none", "redis always"}
+
+// systems makes all contestants.
+func systems() map[string]*system {
+	all := map[string]map[string]request{
+		"floor": {"lookup": func(w *worker, sid string) (string, error) {
+			var one int32
+			return sid, w.query(&one, "one")
+		}},
+		"node":          nodeRequests(),
+		"beego":         beegoRequests(),
+		"session_store": ownRequests(),
+		"opaque":        opaqueRequests(),
+	}
+	for name := range redisSockets {
+		all[name] = redisRequests(name)
+	}
+	made := map[string]*system{}
+	for name, requests := range all {
+		mix(requests)
+		addUnprepared(requests)
+		made[name] = &system{name: name, requests: requests, slides: name == "session_store" || name == "opaque"}
+	}
+	return made
+}
 
 func epoch(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
@@ -118,177 +66,182 @@ func firstError(errs ...func() error) error {
 	return nil
 }
 
-// system is one contestant: its requests by kind and where its sessions are.
-type system struct {
-	name     string
-	requests map[string]request
-	sids     []string
-	cursor   int   // the next cold session
-	slides   bool  // reads write only when a session is due
-	warmed   int64 // the minute in which the hot sessions were last read
-}
-
-// systems makes all contestants.
-func systems() map[string]*system {
-	all := map[string]map[string]request{"floor": {
-		"lookup": func(w *worker, sid string) (string, error) {
-			var one int32
-			return sid, w.query(&one, "one")
-		},
-	}}
-
-	nodeGet := func(w *worker, sid string) error { return w.query(&w.data, "node_get", sid, epoch(time.Now())) }
-	nodeSet := func(w *worker, sid string, data []byte) error {
+func nodeRequests() map[string]request {
+	get := func(w *worker, sid string) error { return w.query(&w.data, "node_get", sid, epoch(time.Now())) }
+	set := func(w *worker, sid string, data string) error {
 		return w.exec("node_set", data, epoch(time.Now().Add(ttl)), sid)
 	}
-	all["node"] = map[string]request{
-		"lookup": func(w *worker, sid string) (string, error) { return sid, nodeGet(w, sid) },
+	return map[string]request{
+		"lookup": func(w *worker, sid string) (string, error) { return sid, get(w, sid) },
 		"read": func(w *worker, sid string) (string, error) {
-			return sid, firstError(func() error { return nodeGet(w, sid) },
+			return sid, firstError(func() error { return get(w, sid) },
 				func() error { return w.exec("node_touch", epoch(time.Now().Add(ttl)), sid) })
 		},
 		"write": func(w *worker, sid string) (string, error) {
-			return sid, firstError(func() error { return nodeGet(w, sid) },
-				func() error { return nodeSet(w, sid, w.changed()) })
+			return sid, firstError(func() error { return get(w, sid) },
+				func() error { return set(w, sid, string(w.changed())) })
 		},
 		"login": func(w *worker, sid string) (string, error) {
 			fresh := newID()
-			return fresh, firstError(func() error { return nodeGet(w, sid) },
+			return fresh, firstError(func() error { return get(w, sid) },
 				func() error { return w.exec("node_destroy", sid) },
-				func() error { return nodeSet(w, fresh, w.changed()) })
+				func() error { return set(w, fresh, string(w.changed())) })
 		},
 		"first": func(w *worker, sid string) (string, error) {
-			return sid, nodeSet(w, newID(), []byte("{}"))
+			return sid, set(w, newID(), "{}")
 		},
 	}
+}
 
-	beegoRead := func(w *worker, sid string) error { return w.query(&w.data, "beego_read", sid) }
-	beegoSave := func(w *worker, sid string, data []byte) error {
+func beegoRequests() map[string]request {
+	read := func(w *worker, sid string) error { return w.query(&w.data, "beego_read", sid) }
+	save := func(w *worker, sid string, data []byte) error {
 		return w.exec("beego_save", data, time.Now(), sid)
 	}
-	all["beego"] = map[string]request{
-		"lookup": func(w *worker, sid string) (string, error) { return sid, beegoRead(w, sid) },
+	return map[string]request{
+		"lookup": func(w *worker, sid string) (string, error) { return sid, read(w, sid) },
 		"read": func(w *worker, sid string) (string, error) {
-			return sid, firstError(func() error { return beegoRead(w, sid) },
-				func() error { return beegoSave(w, sid, w.data) })
+			return sid, firstError(func() error { return read(w, sid) },
+				func() error { return save(w, sid, w.data) })
 		},
 		"write": func(w *worker, sid string) (string, error) {
-			return sid, firstError(func() error { return beegoRead(w, sid) },
-				func() error { return beegoSave(w, sid, w.changed()) })
+			return sid, firstError(func() error { return read(w, sid) },
+				func() error { return save(w, sid, w.changed()) })
 		},
 		"login": func(w *worker, sid string) (string, error) {
 			fresh := newID()
-			return fresh, firstError(func() error { return beegoRead(w, sid) },
+			return fresh, firstError(func() error { return read(w, sid) },
 				func() error { return w.exec("beego_rename", fresh, sid) },
-				func() error { return beegoSave(w, fresh, w.changed()) })
+				func() error { return save(w, fresh, w.changed()) })
 		},
 		"first": func(w *worker, sid string) (string, error) {
 			fresh := newID()
 			return sid, firstError(
 				func() error {
-					if err := beegoRead(w, fresh); err != pgx.ErrNoRows {
+					if err := read(w, fresh); err != pgx.ErrNoRows {
 						return fmt.Errorf("a fresh id exists: %w", err)
 					}
 					return w.exec("beego_insert", fresh, []byte("{}"), time.Now())
 				},
-				func() error { return beegoSave(w, fresh, []byte("{}")) })
+				func() error { return save(w, fresh, []byte("{}")) })
 		},
 	}
+}
 
-	redisGet := func(w *worker, sid string) (err error) {
+func redisRequests(name string) map[string]request {
+	get := func(w *worker, sid string) (err error) {
 		w.trips++
-		w.data, err = w.redis.Get(ctx, "sess:"+sid).Bytes()
+		w.data, err = w.redis[name].Get(ctx, "sess:"+sid).Bytes()
 		return err
 	}
-	redisSet := func(w *worker, sid string, data []byte) error {
+	set := func(w *worker, sid string, data []byte) error {
 		w.trips++
-		return w.redis.Set(ctx, "sess:"+sid, data, ttl).Err()
+		return w.redis[name].Set(ctx, "sess:"+sid, data, ttl).Err()
 	}
-	all["redis"] = map[string]request{
-		"lookup": func(w *worker, sid string) (string, error) { return sid, redisGet(w, sid) },
+	return map[string]request{
+		"lookup": func(w *worker, sid string) (string, error) { return sid, get(w, sid) },
 		"read": func(w *worker, sid string) (string, error) {
-			return sid, firstError(func() error { return redisGet(w, sid) },
-				func() error { w.trips++; return w.redis.Expire(ctx, "sess:"+sid, ttl).Err() })
+			return sid, firstError(func() error { return get(w, sid) },
+				func() error { w.trips++; return w.redis[name].Expire(ctx, "sess:"+sid, ttl).Err() })
 		},
 		"write": func(w *worker, sid string) (string, error) {
-			return sid, firstError(func() error { return redisGet(w, sid) },
-				func() error { return redisSet(w, sid, w.changed()) })
+			return sid, firstError(func() error { return get(w, sid) },
+				func() error { return set(w, sid, w.changed()) })
 		},
 		"login": func(w *worker, sid string) (string, error) {
 			fresh := newID()
-			return fresh, firstError(func() error { return redisGet(w, sid) },
-				func() error { w.trips++; return w.redis.Del(ctx, "sess:"+sid).Err() },
-				func() error { return redisSet(w, fresh, w.changed()) })
+			return fresh, firstError(func() error { return get(w, sid) },
+				func() error { w.trips++; return w.redis[name].Del(ctx, "sess:"+sid).Err() },
+				func() error { return set(w, fresh, w.changed()) })
 		},
 		"first": func(w *worker, sid string) (string, error) {
-			return sid, redisSet(w, newID(), []byte("{}"))
+			return sid, set(w, newID(), []byte("{}"))
 		},
 	}
+}
 
-	read := func(w *worker, statement, sid string, version *int64) error {
-		w.trips++
-		return w.pg.QueryRow(ctx, statement, sid).Scan(&w.data, version)
+// fetch is session_fetch, or another call that returns the content and the version.
+func (w *worker) fetch(statement, sid string, version *int64) error {
+	return w.row(statement, sid).Scan(&w.data, version)
+}
+
+// ownWrite is a request that reads and then saves; the version it saves at is that of what it read.
+func ownWrite(read string, save func(w *worker, sid string, version *int64) error) request {
+	return func(w *worker, sid string) (string, error) {
+		var version int64
+		return sid, firstError(func() error { return w.fetch(read, sid, &version) },
+			func() error { return save(w, sid, &version) })
 	}
-	fetch := func(w *worker, sid string, version *int64) error { return read(w, "fetch", sid, version) }
-	setKey := func(w *worker, sid string) error {
-		var version int64 // NULL would be an error
-		return w.query(&version, "set_key", sid, w.seen())
+}
+
+// ownLogin reads, renews the id and then saves.
+func ownLogin(save func(w *worker, sid string, version *int64) error) request {
+	return func(w *worker, sid string) (fresh string, err error) {
+		var version int64
+		err = firstError(func() error { return w.fetch("fetch", sid, &version) },
+			func() error { return w.query(&fresh, "regenerate", sid) },
+			func() error { return save(w, fresh, &version) })
+		return fresh, err
 	}
-	all["session_store"] = map[string]request{
+}
+
+// A version that is NULL would be an error: of a save that did not happen.
+func ownRequests() map[string]request {
+	save := func(w *worker, sid string, version *int64) error {
+		return w.query(version, "save", sid, string(w.changed()), *version)
+	}
+	release := func(w *worker, sid string, version *int64) error {
+		return w.query(version, "release", sid, string(w.changed()), *version)
+	}
+	patch := func(w *worker, sid string, version *int64) error {
+		return w.query(version, "patch", sid, `{"seen":`+w.seen()+`}`)
+	}
+	set := func(w *worker, sid string, version *int64) error {
+		return w.query(version, "set_key", sid, w.seen())
+	}
+	return map[string]request{
 		"get":     func(w *worker, sid string) (string, error) { return sid, w.query(&w.data, "get", sid) },
 		"get key": func(w *worker, sid string) (string, error) { return sid, w.query(&w.data, "get_key", sid) },
 		"read": func(w *worker, sid string) (string, error) {
 			var version int64
-			return sid, fetch(w, sid, &version)
+			return sid, w.fetch("fetch", sid, &version)
 		},
 		"read jsonb": func(w *worker, sid string) (string, error) {
 			var version int64
-			return sid, read(w, "load", sid, &version)
+			return sid, w.fetch("load", sid, &version)
 		},
-		"write": func(w *worker, sid string) (string, error) {
+		"write":         ownWrite("fetch", save),
+		"write patch":   ownWrite("fetch", patch),
+		"write release": ownWrite("fetch", release),
+		"write set":     ownWrite("fetch", set),
+		"set only": func(w *worker, sid string) (string, error) {
 			var version int64
-			return sid, firstError(func() error { return fetch(w, sid, &version) },
-				func() error { return w.query(&version, "release", sid, w.changed(), version) })
+			return sid, set(w, sid, &version)
 		},
-		"write key": func(w *worker, sid string) (string, error) {
-			var version int64
-			return sid, firstError(func() error { return fetch(w, sid, &version) },
-				func() error { return setKey(w, sid) })
-		},
-		"set only": func(w *worker, sid string) (string, error) { return sid, setKey(w, sid) },
-		"login": func(w *worker, sid string) (string, error) {
-			var version int64
-			var fresh string
-			err := firstError(func() error { return fetch(w, sid, &version) },
-				func() error { return w.query(&fresh, "regenerate", sid) },
-				func() error { return setKey(w, fresh) })
-			return fresh, err
-		},
+		"login":       ownLogin(save),
+		"login patch": ownLogin(patch),
 		"first": func(w *worker, sid string) (string, error) {
+			var version int64
+			return sid, w.query(&version, "save", newID(), "{}", 0)
+		},
+		"first start": func(w *worker, sid string) (string, error) {
 			var fresh string
 			return sid, w.query(&fresh, "start")
 		},
 	}
+}
 
-	// The same documents as opaque payloads, as a client with a serializer of its own stores them.
-	all["opaque"] = map[string]request{
+// opaqueRequests are for the same documents as payloads, as a client with a serializer of its own stores them.
+func opaqueRequests() map[string]request {
+	return map[string]request{
 		"read": func(w *worker, sid string) (string, error) {
 			var version int64
-			return sid, read(w, "fetch_raw", sid, &version)
+			return sid, w.fetch("fetch_raw", sid, &version)
 		},
-		"write": func(w *worker, sid string) (string, error) {
-			var version int64
-			return sid, firstError(func() error { return read(w, "fetch_raw", sid, &version) },
-				func() error { return w.query(&version, "save_raw", sid, w.changed(), version) })
-		},
+		"write": ownWrite("fetch_raw", func(w *worker, sid string, version *int64) error {
+			return w.query(version, "save_raw", sid, w.changed(), *version)
+		}),
 	}
-
-	made := map[string]*system{}
-	for name, requests := range all {
-		mix(requests)
-		made[name] = &system{name: name, requests: requests, slides: name == "session_store" || name == "opaque"}
-	}
-	return made
 }
 
 // mix adds the mixed load: 80 % reads, 15 % writes, 2 % logins, 3 % first visits.
@@ -303,6 +256,17 @@ func mix(kinds map[string]request) {
 			return kinds["login"](w, sid)
 		default:
 			return kinds["first"](w, sid)
+		}
+	}
+}
+
+// addUnprepared adds every request as a client makes it that prepares no statement.
+func addUnprepared(kinds map[string]request) {
+	for kind, perform := range maps.Clone(kinds) {
+		kinds["unprepared "+kind] = func(w *worker, sid string) (string, error) {
+			w.unprepared = true
+			defer func() { w.unprepared = false }()
+			return perform(w, sid)
 		}
 	}
 }
