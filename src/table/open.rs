@@ -40,8 +40,12 @@ impl<'call> OpenTable<'call> {
         // An update of the extension replaces functions that are being called; the table stays.
         let known = Cell::new(Oid::INVALID);
         let schema = || match pg::schema_of_function(call.function()) {
-            Oid::INVALID if known.get() == Oid::INVALID => pg::schema_of_table(Table::known()),
-            Oid::INVALID => pg::schema_of_table(known.get()),
+            Oid::INVALID => {
+                if known.get() == Oid::INVALID {
+                    known.set(Table::known());
+                }
+                pg::schema_of_table(known.get())
+            }
             schema => {
                 known.set(pg::find_table(schema, NAME).map_or(Oid::INVALID, |name| name.table));
                 schema
