@@ -44,26 +44,26 @@ BEGIN
         function := ('@extschema@.' OPERATOR(pg_catalog.||) signatures[number])::pg_catalog.regprocedure;
         EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO %I', function, pg_catalog.pg_get_userbyid(before.proowner));
         -- Not what the default privileges of the database give to new functions, but what the old one had.
-        FOR granted IN
-            SELECT 'REVOKE ALL ON FUNCTION %s FROM ' OPERATOR(pg_catalog.||) role.name AS command
-            FROM pg_catalog.pg_proc,
-                pg_catalog.aclexplode(COALESCE(proacl, pg_catalog.acldefault('f', proowner))),
-                LATERAL (SELECT CASE WHEN grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
-                    ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END AS name) AS role
-            WHERE oid OPERATOR(pg_catalog.=) function
-                AND (proacl IS NOT NULL OR before.proacl IS NOT NULL)
-            UNION ALL
-            SELECT 'GRANT EXECUTE ON FUNCTION %s TO ' OPERATOR(pg_catalog.||) role.name
-                OPERATOR(pg_catalog.||) CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
-            FROM pg_catalog.pg_proc,
-                pg_catalog.aclexplode(COALESCE(before.proacl, pg_catalog.acldefault('f', before.proowner))),
-                LATERAL (SELECT CASE WHEN grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
-                    ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END AS name) AS role
-            WHERE oid OPERATOR(pg_catalog.=) function
-                AND (proacl IS NOT NULL OR before.proacl IS NOT NULL)
-        LOOP
-            EXECUTE pg_catalog.format(granted.command, function);
-        END LOOP;
+        IF before.proacl IS NOT NULL
+            OR (SELECT proacl IS NOT NULL FROM pg_catalog.pg_proc WHERE oid OPERATOR(pg_catalog.=) function)
+        THEN
+            FOR granted IN
+                SELECT pg_catalog.format(command, function, CASE WHEN grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
+                    ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END) AS command
+                FROM (
+                    SELECT 'REVOKE ALL ON FUNCTION %s FROM %s' AS command, grantee
+                    FROM pg_catalog.pg_proc,
+                        pg_catalog.aclexplode(COALESCE(proacl, pg_catalog.acldefault('f', proowner)))
+                    WHERE oid OPERATOR(pg_catalog.=) function
+                    UNION ALL
+                    SELECT CASE WHEN is_grantable THEN 'GRANT EXECUTE ON FUNCTION %s TO %s WITH GRANT OPTION'
+                        ELSE 'GRANT EXECUTE ON FUNCTION %s TO %s' END, grantee
+                    FROM pg_catalog.aclexplode(COALESCE(before.proacl, pg_catalog.acldefault('f', before.proowner)))
+                ) AS change
+            LOOP
+                EXECUTE granted.command;
+            END LOOP;
+        END IF;
         -- Else a dump would take these grants for the extension's own, and leave them out.
         DELETE FROM pg_catalog.pg_init_privs
         WHERE objoid OPERATOR(pg_catalog.=) function

@@ -143,7 +143,10 @@ def test_an_update_that_is_rolled_back_leaves_the_old_version(old_database, vers
 def test_grants_are_kept_and_go_into_a_dump(old_database):
     owner = old_database.connect()
     keeper = old_database.create_role("keeper")
+    odd = f'"100 % of {old_database.name}"'
     owner.execute(f"""
+        CREATE ROLE {odd};
+        GRANT EXECUTE ON FUNCTION session_merge(text, jsonb, text[]) TO {odd};
         REVOKE EXECUTE ON FUNCTION session_read(text) FROM PUBLIC;
         GRANT EXECUTE ON FUNCTION session_read(text) TO app WITH GRANT OPTION;
         GRANT EXECUTE ON FUNCTION session_merge(text, jsonb, text[]) TO {keeper};
@@ -154,12 +157,14 @@ def test_grants_are_kept_and_go_into_a_dump(old_database):
         return one(owner, "SELECT bool_and(has_function_privilege(%s, oid, 'EXECUTE')) FROM pg_proc WHERE proname = %s",
                    role, function)  # fmt: skip
 
+    assert may(odd.strip('"'), "session_merge")
     assert may(APP, "session_read") and not may(keeper, "session_read") and may(keeper, "session_merge")
     assert one(owner, "SELECT has_function_privilege('app', oid, 'EXECUTE WITH GRANT OPTION') FROM pg_proc WHERE proname = 'session_read'")
     assert one(owner, "SELECT proowner::regrole::text FROM pg_proc WHERE proname = 'session_start'") == keeper
     dump = old_database.server.run("pg_dump", "--schema-only", old_database.uri()).stdout
     assert re.search("REVOKE ALL ON FUNCTION public.session_read.* FROM PUBLIC", dump)
     assert re.search("GRANT ALL ON FUNCTION public.session_read.* TO app WITH GRANT OPTION", dump)
+    owner.execute(f"DROP OWNED BY {odd}; DROP ROLE {odd}")
 
 
 def test_other_functions_of_these_names_are_left_alone(old_database):
