@@ -6,7 +6,8 @@ use crate::error::Error;
 use crate::id::NewId;
 use crate::pg::{Call, JsonbBuf};
 use crate::settings;
-use crate::store::{Store, map_of};
+use crate::store::{NewTerms, Store, map_of};
+use crate::table::Session;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -28,13 +29,24 @@ pub(super) fn session_read_0_3(
     call: Call,
 ) -> Result<Option<JsonbBuf>, ErrorReport> {
     let terms = new_terms(lifetime, deadline)?;
-    let store = Store::open(&call)?;
-    let session = match settings::strict() {
-        true => store.keep(session_id(sid), terms)?,
-        false => Some(store.read_or_create(creatable(sid)?, Map::empty().stored(), terms)?),
-    };
+    let session = get_or_create(sid, Map::empty().stored(), terms, &call)?;
     let Some(session) = session else { return Ok(None) };
     Ok(Some(JsonbBuf(map_of(&session)?.to_jsonb().map_err(Error::from)?)))
+}
+
+/// The live session, or a new one under this id with this content; `None` if there is none and that is
+/// not to adopt ids.
+pub(super) fn get_or_create(
+    sid: Option<&str>,
+    data: &[u8],
+    terms: NewTerms,
+    call: &Call,
+) -> crate::error::Result<Option<Session>> {
+    let store = Store::open(call)?;
+    if settings::strict() {
+        return store.keep(session_id(sid), terms);
+    }
+    store.read_or_create(creatable(sid)?, data, terms).map(Some)
 }
 
 /// Whether there is a live session. Does not keep it alive.

@@ -1,10 +1,9 @@
 //! Opaque payloads, for clients with a serializer of their own.
 
-use super::{creatable, manager, new_terms, required, session_id};
+use super::{creatable, manager, new_terms, provider, required, session_id};
 use crate::codec::{Content, encode_opaque};
 use crate::error::Error;
 use crate::pg::{AtMostOne, Call, Record};
-use crate::settings;
 use crate::store::Store;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::Datum;
@@ -48,14 +47,8 @@ fn session_read_raw(
     call: Call,
 ) -> Result<AtMostOne<ReadRow>, ErrorReport> {
     let terms = new_terms(lifetime, deadline)?;
-    let store = Store::open(&call)?;
-    let session = match settings::strict() {
-        true => store.keep(session_id(sid), terms)?,
-        false => {
-            let empty = encode_opaque(&[]).map_err(Error::from)?;
-            Some(store.read_or_create(creatable(sid)?, &empty, terms)?)
-        }
-    };
+    let empty = encode_opaque(&[]).map_err(Error::from)?;
+    let session = provider::get_or_create(sid, &empty, terms, &call)?;
     let Some(session) = session else { return Ok(AtMostOne(None)) };
     match Content::parse(&session.data).map_err(Error::from)? {
         Content::Opaque(payload) => {

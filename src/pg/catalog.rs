@@ -96,13 +96,23 @@ pub fn takes_on_conflict(lock: &Lock<'_>) -> bool {
 
 fn has_only_valid_indexes(relation: &pg_sys::RelationData) -> bool {
     let relation: *const pg_sys::RelationData = relation;
-    // SAFETY: the relation is open; a list of oids, each of which is looked up in the system cache.
+    // SAFETY: the relation is open; each index is looked up in the system cache.
+    unsafe { all_indexes(relation.cast_mut(), |index| pg_sys::get_index_isvalid(index)) }
+}
+
+/// Whether something holds for every index of a table.
+///
+/// # Safety
+/// The relation must be open.
+pub(super) unsafe fn all_indexes(
+    relation: pg_sys::Relation,
+    holds: impl Fn(pg_sys::Oid) -> bool,
+) -> bool {
+    // SAFETY: by this function's contract; a list of oids.
     unsafe {
-        let indexes = pg_sys::RelationGetIndexList(relation.cast_mut());
-        let count = if indexes.is_null() { 0 } else { (*indexes).length as usize };
-        (0..count).all(|position| {
-            pg_sys::get_index_isvalid((*(*indexes).elements.add(position)).oid_value)
-        })
+        let list = pg_sys::RelationGetIndexList(relation);
+        let count = if list.is_null() { 0 } else { (*list).length as usize };
+        (0..count).all(|position| holds((*(*list).elements.add(position)).oid_value))
     }
 }
 

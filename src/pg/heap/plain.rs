@@ -1,6 +1,7 @@
 //! Whether a table is as simple as the direct way to its rows takes it to be.
 
 use super::ColumnName;
+use crate::pg::catalog::all_indexes;
 use crate::pg::guard::guarded;
 use crate::pg::version;
 use core::ffi::{CStr, c_char};
@@ -133,12 +134,8 @@ unsafe fn is_primary_key(relation: pg_sys::Relation, number: pg_sys::AttrNumber)
 /// # Safety
 /// The relation must be open.
 pub(super) unsafe fn has_only_plain_indexes(relation: pg_sys::Relation) -> bool {
-    // SAFETY: by this function's contract; a list of oids.
-    unsafe {
-        let list = pg_sys::RelationGetIndexList(relation);
-        let count = if list.is_null() { 0 } else { (*list).length as usize };
-        (0..count).all(|position| is_plain_index((*(*list).elements.add(position)).oid_value))
-    }
+    // SAFETY: by this function's contract.
+    unsafe { all_indexes(relation, |index| is_plain_index(index)) }
 }
 
 unsafe fn is_plain_index(index: pg_sys::Oid) -> bool {
