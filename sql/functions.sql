@@ -20,7 +20,7 @@ COMMENT ON FUNCTION @extschema@.session_new_id() IS 'a fresh session id: 32 rand
 COMMENT ON FUNCTION @extschema@.session_init(interval) IS 'set session_store.max_lifetime for this connection';
 COMMENT ON FUNCTION @extschema@.session_read(text, interval, timestamptz) IS 'all values of a session, which is created if there is none (NULL instead if session_store.strict)';
 COMMENT ON FUNCTION @extschema@.session_exist(text) IS 'whether there is a live session; does not keep it alive';
-COMMENT ON FUNCTION @extschema@.session_regenerate(text, text, boolean) IS 'move a session to a new id, generated unless given; returns the new id; 23505 if that is live; if there is none an empty session begins, or with must_exist nothing and NULL';
+COMMENT ON FUNCTION @extschema@.session_regenerate(text, text, interval, boolean) IS 'move a session to a new id, generated unless given; returns the new id; 23505 if that is live; if there is none an empty session begins, or with must_exist nothing and NULL; for the time of grace the old id reaches it, and renewing that one with a grace moves nothing and returns it';
 COMMENT ON FUNCTION @extschema@.session_destroy(text) IS 'end a session; returns whether there was a live one';
 COMMENT ON FUNCTION @extschema@.session_all() IS 'number of live sessions';
 COMMENT ON FUNCTION @extschema@.session_clear() IS 'end all sessions; returns how many';

@@ -1,5 +1,29 @@
 -- From 0.2.0. Requests wait for the locks taken here until the update commits, so put what changes the table last.
 
+CREATE TABLE @extschema@.session_moved (
+    moved_key bytea NOT NULL CONSTRAINT session_moved_moved_key_check
+        CHECK (pg_catalog.octet_length(moved_key) OPERATOR(pg_catalog.=) 32),
+    session_key bytea NOT NULL CONSTRAINT session_moved_session_key_check
+        CHECK (pg_catalog.octet_length(session_key) OPERATOR(pg_catalog.=) 32),
+    created_at timestamptz NOT NULL,
+    moved_at timestamptz NOT NULL,
+    valid_until timestamptz NOT NULL,
+    CONSTRAINT session_moved_key PRIMARY KEY (moved_key)
+)
+WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+
+CREATE INDEX session_moved_valid_until ON @extschema@.session_moved (valid_until);
+
+COMMENT ON TABLE @extschema@.session_moved IS 'ids that sessions had before session_regenerate with a grace, which reach them for that long';
+COMMENT ON COLUMN @extschema@.session_moved.moved_key IS 'SHA-256 of the id that the session had';
+COMMENT ON COLUMN @extschema@.session_moved.session_key IS 'SHA-256 of the id that it got';
+COMMENT ON COLUMN @extschema@.session_moved.created_at IS 'when the session was created, by which it is recognised';
+COMMENT ON COLUMN @extschema@.session_moved.moved_at IS 'when it was moved';
+COMMENT ON COLUMN @extschema@.session_moved.valid_until IS 'until when the old id reaches it';
+
+REVOKE ALL ON TABLE @extschema@.session_moved FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.session_moved', '');
+
 CREATE TYPE @extschema@.session_content AS (data json, payload bytea, version bigint);
 
 COMMENT ON TYPE @extschema@.session_content IS 'the content of a session, as session_fetch returns it';
@@ -15,11 +39,12 @@ DECLARE
             RETURNS TABLE (sid text, data json, version bigint, is_new boolean, payload bytea) ROWS 1',
         'session_fetch(sid text, slide boolean DEFAULT true) RETURNS SETOF @extschema@.session_content ROWS 1',
         'session_read(sid text, lifetime interval DEFAULT NULL, deadline timestamptz DEFAULT NULL) RETURNS jsonb',
-        'session_regenerate(oldsid text, sid text DEFAULT NULL, must_exist boolean DEFAULT false) RETURNS text',
+        'session_regenerate(oldsid text, sid text DEFAULT NULL, grace interval DEFAULT ''0'',
+            must_exist boolean DEFAULT false) RETURNS text',
         'session_merge(sid text, patch jsonb, remove text[] DEFAULT NULL, lifetime interval DEFAULT NULL,
             deadline timestamptz DEFAULT NULL) RETURNS bigint'];
     signatures CONSTANT text[] := ARRAY['session_start(text, interval, timestamptz)', 'session_fetch(text, boolean)',
-        'session_read(text, interval, timestamptz)', 'session_regenerate(text, text, boolean)',
+        'session_read(text, interval, timestamptz)', 'session_regenerate(text, text, interval, boolean)',
         'session_merge(text, jsonb, text[], interval, timestamptz)'];
     symbols CONSTANT text[] := ARRAY['session_start_0_3_wrapper', 'session_fetch_wrapper', 'session_read_0_3_wrapper',
         'session_regenerate_0_3_wrapper', 'session_merge_0_3_wrapper'];
@@ -109,7 +134,7 @@ REVOKE EXECUTE ON FUNCTION @extschema@.session_clear() FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_start(text, interval, timestamptz) IS 'the presented session, kept alive, or a new one under a fresh id if it is not live';
 COMMENT ON FUNCTION @extschema@.session_fetch(text, boolean) IS 'the content of a live session as text for a client, and its version: what a request needs; no row if there is none';
 COMMENT ON FUNCTION @extschema@.session_read(text, interval, timestamptz) IS 'all values of a session, which is created if there is none (NULL instead if session_store.strict)';
-COMMENT ON FUNCTION @extschema@.session_regenerate(text, text, boolean) IS 'move a session to a new id, generated unless given; returns the new id; 23505 if that is live; if there is none an empty session begins, or with must_exist nothing and NULL';
+COMMENT ON FUNCTION @extschema@.session_regenerate(text, text, interval, boolean) IS 'move a session to a new id, generated unless given; returns the new id; 23505 if that is live; if there is none an empty session begins, or with must_exist nothing and NULL; for the time of grace the old id reaches it, and renewing that one with a grace moves nothing and returns it';
 COMMENT ON FUNCTION @extschema@.session_clear() IS 'end all sessions; returns how many';
 COMMENT ON FUNCTION @extschema@.session_merge(text, jsonb, text[], interval, timestamptz) IS 'drop the keys of remove and set those of patch, at once; returns the version; P0002 if there is no live session';
 COMMENT ON FUNCTION @extschema@.session_save(text, json, bigint, interval, timestamptz) IS 'session_release for a client that has JSON text: keeps the order of keys, all digits and U+0000';

@@ -67,6 +67,31 @@ COMMENT ON COLUMN @extschema@.session.principal IS 'whom the session belongs to,
 REVOKE ALL ON TABLE @extschema@.session FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.session', '');
 
+-- Ids that sessions had. Looked up only where there is no session with the id.
+CREATE TABLE @extschema@.session_moved (
+    moved_key bytea NOT NULL CONSTRAINT session_moved_moved_key_check
+        CHECK (pg_catalog.octet_length(moved_key) OPERATOR(pg_catalog.=) 32),
+    session_key bytea NOT NULL CONSTRAINT session_moved_session_key_check
+        CHECK (pg_catalog.octet_length(session_key) OPERATOR(pg_catalog.=) 32),
+    created_at timestamptz NOT NULL,
+    moved_at timestamptz NOT NULL,
+    valid_until timestamptz NOT NULL,
+    CONSTRAINT session_moved_key PRIMARY KEY (moved_key)
+)
+WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+
+CREATE INDEX session_moved_valid_until ON @extschema@.session_moved (valid_until);
+
+COMMENT ON TABLE @extschema@.session_moved IS 'ids that sessions had before session_regenerate with a grace, which reach them for that long';
+COMMENT ON COLUMN @extschema@.session_moved.moved_key IS 'SHA-256 of the id that the session had';
+COMMENT ON COLUMN @extschema@.session_moved.session_key IS 'SHA-256 of the id that it got';
+COMMENT ON COLUMN @extschema@.session_moved.created_at IS 'when the session was created, by which it is recognised';
+COMMENT ON COLUMN @extschema@.session_moved.moved_at IS 'when it was moved';
+COMMENT ON COLUMN @extschema@.session_moved.valid_until IS 'until when the old id reaches it';
+
+REVOKE ALL ON TABLE @extschema@.session_moved FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.session_moved', '');
+
 -- What session_fetch returns. PostgreSQL would build the type of a RETURNS TABLE anew for each call.
 CREATE TYPE @extschema@.session_content AS (data json, payload bytea, version bigint);
 

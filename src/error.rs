@@ -24,6 +24,8 @@ pub enum Error {
     InvalidSid,
     /// The interval is negative or beyond 68 years.
     InvalidLifetime(&'static str),
+    /// The interval is negative or beyond five minutes.
+    InvalidGrace,
     /// A limit on rows is negative.
     NegativeRows,
     /// Session data must be a JSON object.
@@ -63,20 +65,20 @@ pub enum Error {
     OutOfMemory,
     /// The transaction cannot write.
     ReadOnly,
-    /// The extension's table is not where its functions are.
-    NoTable,
+    /// A table of the extension is not where its functions are.
+    NoTable(&'static CStr),
     /// A column of the table has another type.
-    AlteredTable,
+    AlteredTable(&'static CStr),
     /// The server's random source failed.
     NoEntropy,
     /// Others were faster, again and again or since this transaction's snapshot.
     Contention,
     /// The table's definition was changed since this transaction's snapshot, or during the call.
-    TableChanged,
+    TableChanged(&'static CStr),
     /// A trigger or rule of the owner's made nothing of the write.
     Suppressed,
     /// With the table's owner, a superuser, code of another role would run.
-    CodeOfOthers,
+    CodeOfOthers(&'static CStr),
 }
 
 impl Error {
@@ -108,6 +110,11 @@ impl Error {
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 format!("{argument} is out of range").into(),
                 "Pass an interval from '0' (no idle limit) to '68 years'.".into(),
+            ),
+            InvalidGrace => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "grace is out of range".into(),
+                "Pass an interval from '0' (the old id is dead at once) to '5 minutes'.".into(),
             ),
             NegativeRows => (
                 ERRCODE_INVALID_PARAMETER_VALUE,
@@ -194,14 +201,14 @@ impl Error {
                 "cannot change sessions in a read-only transaction".into(),
                 "Reading works here. Run this call in a read-write transaction on the primary server.".into(),
             ),
-            NoTable => (
+            NoTable(table) => (
                 ERRCODE_UNDEFINED_TABLE,
-                "the table \"session\" of extension session_store is missing".into(),
+                format!("the table {table:?} of extension session_store is missing").into(),
                 "Restore it, or run DROP EXTENSION session_store and CREATE EXTENSION session_store.".into(),
             ),
-            AlteredTable => (
+            AlteredTable(table) => (
                 ERRCODE_DATATYPE_MISMATCH,
-                "the columns of table \"session\" are not those of extension session_store".into(),
+                format!("the columns of table {table:?} are not those of extension session_store").into(),
                 "Give them back the types that the reference lists, or run DROP EXTENSION session_store and CREATE EXTENSION session_store.".into(),
             ),
             NoEntropy => (
@@ -214,9 +221,9 @@ impl Error {
                 "could not change the session because of concurrent changes".into(),
                 "Retry the transaction.".into(),
             ),
-            TableChanged => (
+            TableChanged(table) => (
                 ERRCODE_T_R_SERIALIZATION_FAILURE,
-                "the table \"session\" was changed meanwhile".into(),
+                format!("the table {table:?} was changed meanwhile").into(),
                 "Retry the transaction.".into(),
             ),
             Suppressed => (
@@ -224,10 +231,10 @@ impl Error {
                 "a trigger or rule on table \"session\" suppressed the write".into(),
                 "Have a BEFORE trigger return its row or raise an error of its own; look for DO INSTEAD rules.".into(),
             ),
-            CodeOfOthers => (
+            CodeOfOthers(table) => (
                 ERRCODE_INSUFFICIENT_PRIVILEGE,
-                "a function of a role that is not superuser would run with the rights of the owner of table \"session\", who is".into(),
-                "Hand the table over with ALTER TABLE session OWNER TO that role, or have a superuser own the functions of its triggers, indexes, constraints, defaults and rules.".into(),
+                format!("a function of a role that is not superuser would run with the rights of the owner of table {table:?}, who is").into(),
+                format!("Hand the table over with ALTER TABLE {} OWNER TO that role, or have a superuser own the functions of its triggers, indexes, constraints, defaults and rules.", table.to_string_lossy()).into(),
             ),
         };
         (code, message, hint)

@@ -23,14 +23,10 @@ impl Lifetime {
         (0..=MAX_SECONDS).contains(&seconds).then_some(Self(seconds))
     }
 
-    /// Accepts an interval of 0 to 68 years. As in `extract(epoch from …)`, twelve months are
-    /// 365.25 days, a single month 30 and a day 24 hours; a fraction of a second counts as a whole
-    /// one, so that it never becomes 0, which means no limit.
+    /// Accepts an interval of 0 to 68 years; a fraction of a second counts as a whole one, so that it
+    /// never becomes 0, which means no limit.
     pub fn from_interval(months: i32, days: i32, micros: i64) -> Option<Self> {
-        let days_in_hours = i128::from(months / 12) * (365 * 24 + 6)
-            + i128::from(months % 12) * (30 * 24)
-            + i128::from(days) * 24;
-        let total = days_in_hours * i128::from(DAY / 24) + i128::from(micros);
+        let total = total_micros(months, days, micros);
         if total < 0 {
             return None;
         }
@@ -46,6 +42,35 @@ impl Lifetime {
     /// Microseconds, or `None` for no limit.
     fn micros(self) -> Option<i64> {
         (self.0 > 0).then_some(i64::from(self.0) * MICROS)
+    }
+}
+
+/// The length of an interval. As in `extract(epoch from …)`, twelve months are 365.25 days, a single month
+/// 30 and a day 24 hours.
+fn total_micros(months: i32, days: i32, micros: i64) -> i128 {
+    let days_in_hours = i128::from(months / 12) * (365 * 24 + 6)
+        + i128::from(months % 12) * (30 * 24)
+        + i128::from(days) * 24;
+    days_in_hours * i128::from(DAY / 24) + i128::from(micros)
+}
+
+/// How long the old id of a renewed session keeps reaching it, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grace(i64);
+
+impl Grace {
+    /// Not at all.
+    pub const NONE: Self = Self(0);
+
+    /// Accepts an interval of 0 to 5 minutes.
+    pub fn from_interval(months: i32, days: i32, micros: i64) -> Option<Self> {
+        let total = i64::try_from(total_micros(months, days, micros)).ok()?;
+        (0..=300 * MICROS).contains(&total).then_some(Self(total))
+    }
+
+    /// When it is over that begins at `now`.
+    pub fn end(self, now: Timestamp) -> Timestamp {
+        now.plus(self.0)
     }
 }
 

@@ -12,6 +12,7 @@ DEEP = '{"a": ' + "[" * 200 + '"Secret-value"' + "]" * 200 + "}"
 GOOD = {
     "sid": "%(sid)s", "oldsid": "%(sid)s", "presented": "%(sid)s", "key": "'k'", "data": "%(value)s", "patch": "%(value)s",
     "value": "%(value)s", "payload": "%(value)s", "lifetime": "'2 h'", "max_lifetime": "'2 h'", "session_data": "%(value)s",
+    "grace": "'1 min'",
 }  # fmt: skip
 BAD = {
     "sid": {"invalid session id": "%(sid)s || 'é'"},
@@ -31,6 +32,7 @@ BAD = {
     "payload": {"payload must not be null": "NULL"},
     "lifetime": {"lifetime is out of range": "'-1 s'"},
     "max_lifetime": {"max_lifetime must not be null": "NULL", "max_lifetime is out of range": "'-1 s'"},
+    "grace": {"grace is out of range": "'6 min'"},
     "max_rows": {"max_rows must not be negative": "-1"},
     # These take whatever there is.
     "oldsid": {}, "presented": {}, "must_exist": {}, "deadline": {}, "version": {}, "slide": {}, "session_data": {},

@@ -23,6 +23,7 @@ CREATE = "session_create('{\"new\": 1}', 's')"
 READ = "session_read('s')"
 RENEW = "session_regenerate('s')"
 MOVE = "session_regenerate('s', 'n')"
+LEAVE = "session_regenerate('s', 'n', '1 min')"
 DESTROY = "session_destroy('s')"
 CREATE_N = "session_create('{\"new\": 1}', 'n')"
 PUT_N = "session_put('n', '{\"put\": 1}')"
@@ -76,7 +77,7 @@ WAITING = [
     (DESTROY, "session_save('s', '{\"late\": 1}')", None, {}),
     (DESTROY, "session_save('s', '{\"first\": 1}', 0)", VERSION, {"s": {"first": 1}}),
     (DESTROY, MOVE, "n", {"n": {}}),
-    (DESTROY, "session_regenerate('s', 'n', true)", None, {}),
+    (DESTROY, "session_regenerate('s', 'n', must_exist => true)", None, {}),
     # A write that changes nothing, by what it holds and by what it waits for.
     (HOLD, SET, VERSION, {"s": OLD | {"k": 1}}),
     (HOLD, SAME, 1000, {"s": OLD}),
@@ -111,6 +112,31 @@ WAITING = [
     (MOVE, RENEW, NEW_ID, {"n": OLD, NEW_ID: {}}),
     (MOVE, "session_regenerate('s', 'm')", "m", {"n": OLD, "m": {}}),
     (MOVE, MOVE, "23505", {"n": OLD}),
+    # With a grace: whoever has waited under the old id means the session that it reaches.
+    (LEAVE, SET, VERSION, {"n": OLD | {"k": 1}}),
+    (LEAVE, MERGE, VERSION, {"n": {"k": 1}}),
+    (LEAVE, HOLD, 1000, {"n": OLD}),
+    (LEAVE, PATCH, VERSION, {"n": OLD | {"j": 2}}),
+    (LEAVE, POP, 1, {"n": {}}),
+    (LEAVE, RELEASE, VERSION, {"n": {"saved": 1}}),
+    (LEAVE, RELEASE_AT, VERSION, {"n": {"saved": 1}}),
+    (LEAVE, TOUCH, True, {"n": OLD}),
+    (LEAVE, DESTROY, True, {}),
+    (LEAVE, PUT, VERSION, {"n": {"put": 1}}),
+    (LEAVE, CREATE, "23505", {"n": OLD}),
+    (LEAVE, "session_save('s', '{\"late\": 1}', 0)", None, {"n": OLD}),
+    (LEAVE, "session_read('s', '2 h')", OLD, {"n": OLD}),
+    (LEAVE, RENEW, NEW_ID, {NEW_ID: OLD}),
+    (LEAVE, "session_regenerate('s', 'm')", "m", {"m": OLD}),
+    (LEAVE, "session_regenerate('s', 'm', '1 min')", "s", {"n": OLD}),
+    (LEAVE, "session_regenerate('s', grace => '1 min', must_exist => true)", "s", {"n": OLD}),
+    (LEAVE, LEAVE, "s", {"n": OLD}),
+    (LEAVE, CREATE_N, "23505", {"n": OLD}),
+    (LEAVE, "session_regenerate('other', 'n')", "23505", {"n": OLD}),
+    (SET, LEAVE, "n", {"n": OLD | {"k": 1}}),
+    (MOVE, LEAVE, "23505", {"n": OLD}),
+    (MOVE, "session_regenerate('s', 'm', '1 min', true)", None, {"n": OLD}),
+    (DESTROY, "session_regenerate('s', 'm', '1 min', true)", None, {}),
     # A session begins under an id.
     (CREATE_N, CREATE_N, "23505", {"s": OLD, "n": {"new": 1}}),
     (PUT_N, CREATE_N, "23505", {"s": OLD, "n": {"put": 1}}),
@@ -150,6 +176,9 @@ PROMPT = [
     (HOLD, "session_touch('s') IS NOT NULL", True, {"s": OLD}),
     (HOLD, "(SELECT sid FROM session_start('s'))", "s", {"s": OLD}),
     (MOVE, "session_get('s')", OLD, {"n": OLD}),
+    (LEAVE, "session_get('s')", OLD, {"n": OLD}),
+    (LEAVE, READ, OLD, {"n": OLD}),
+    (LEAVE, "session_get('n')", None, {"n": OLD}),
     (DESTROY, "session_get('s')", OLD, {}),
     (DESTROY, "session_touch('s') IS NOT NULL", True, {}),
     (DESTROY, READ, OLD, {}),
@@ -197,6 +226,17 @@ SINCE_THE_SNAPSHOT = [
     (MOVE, RELEASE, "40001"),
     (MOVE, RENEW, "40001"),
     (MOVE, DESTROY, "40001"),
+    (LEAVE, "session_get('s')", OLD),
+    (LEAVE, "session_get('n')", None),
+    (LEAVE, SET, "40001"),
+    (LEAVE, CREATE, "40001"),
+    (LEAVE, "session_save('s', '{}', 0)", "40001"),
+    (LEAVE, PUT, "40001"),
+    (LEAVE, READ, OLD),
+    (LEAVE, RENEW, "40001"),
+    (LEAVE, "session_regenerate('s', 'm', '1 min')", "40001"),
+    (LEAVE, "session_regenerate('other', 's')", "23505"),
+    (LEAVE, DESTROY, "40001"),
     (DESTROY, CREATE, "s"),
     (DESTROY, PUT, "40001"),
     (DESTROY, READ, OLD),
@@ -233,7 +273,7 @@ def clients(database):
 def owner(clients):
     """Live are s and other; x has expired; n and m are free."""
     owner = clients[0]
-    owner.execute("DELETE FROM session")
+    owner.execute("DELETE FROM session; DELETE FROM session_moved")
     owner.execute("""SELECT session_create('{"old": 1}', 's'), session_create('{"other": 1}', 'other')""")
     owner.execute("SELECT session_create('{}', 'x'); UPDATE session SET version = 1000")
     expires_in(owner, "x", "-1 s")

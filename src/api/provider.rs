@@ -3,10 +3,10 @@
 use super::{creatable, lifetime_of, new_terms, required, session_id};
 use crate::codec::Map;
 use crate::error::Error;
-use crate::id::NewId;
+use crate::lifetime::Grace;
 use crate::pg::{Call, JsonbBuf};
 use crate::settings;
-use crate::store::{NewTerms, Store, map_of};
+use crate::store::{self, NewTerms, Renewed, Store, map_of};
 use crate::table::Session;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -55,26 +55,37 @@ fn session_exist(sid: Option<&str>, call: Call) -> Result<bool, ErrorReport> {
     Ok(Store::open(&call)?.peek(session_id(sid))?.is_some())
 }
 
-/// Moves a session to a new id; the new id, NULL if there is none and one `must_exist`.
+/// Moves a session to a new id; the new id, NULL if there is none and one `must_exist`. With a `grace` the
+/// old id reaches it that long, and renewing that one moves nothing and returns it as it came.
 #[pg_extern(name = "session_regenerate")]
 pub(super) fn session_regenerate_0_3(
     oldsid: Option<&str>,
     sid: default!(Option<&str>, "NULL"),
+    grace: default!(Option<Interval>, "'0'"),
     must_exist: default!(Option<bool>, "false"),
     call: Call,
 ) -> Result<Option<String>, ErrorReport> {
     let old = session_id(oldsid);
+    let grace = grace.map_or(Ok(Grace::NONE), grace_of)?;
     let must_exist = must_exist.unwrap_or(false);
     let store = Store::open_for_writing(&call)?;
-    match sid {
+    let new = match sid {
         // Nothing would begin under it.
-        Some(_) if must_exist && store.peek(old)?.is_none() => Ok(None),
-        Some(new) => {
-            let moved = store.regenerate_as(old, creatable(sid)?, must_exist)?;
-            Ok(moved.then(|| new.to_owned()))
-        }
-        None => Ok(store.regenerate(old, must_exist)?.map(NewId::into_string)),
-    }
+        Some(_) if must_exist && store.peek(old)?.is_none() => return Ok(None),
+        Some(sid) => sid.to_owned(),
+        None => store::new_id()?.into_string(),
+    };
+    let id = creatable(Some(&new))?;
+    Ok(match store.regenerate(old, id, sid.is_none(), grace, must_exist)? {
+        Renewed::Moved => Some(new),
+        Renewed::InGrace => oldsid.map(str::to_owned),
+        Renewed::Absent => None,
+    })
+}
+
+fn grace_of(interval: Interval) -> crate::error::Result<Grace> {
+    Grace::from_interval(interval.months(), interval.days(), interval.micros())
+        .ok_or(Error::InvalidGrace)
 }
 
 /// Ends a session; whether there was one.

@@ -50,14 +50,14 @@ fn session_read(sid: Option<&str>, call: Call) -> Result<Option<JsonbBuf>, Error
     provider::session_read_0_3(sid, None, None, call)
 }
 
-/// Before 0.3.0: without `must_exist`.
+/// Before 0.3.0: without `grace` and `must_exist`.
 #[pg_extern(sql = false)]
 fn session_regenerate(
     oldsid: Option<&str>,
     sid: Option<&str>,
     call: Call,
 ) -> Result<Option<String>, ErrorReport> {
-    provider::session_regenerate_0_3(oldsid, sid, None, call)
+    provider::session_regenerate_0_3(oldsid, sid, None, None, call)
 }
 
 /// Before 0.3.0: without lifetime and deadline.

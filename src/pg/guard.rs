@@ -43,6 +43,7 @@ unguarded! {
     fn GetCurrentTimestamp() -> pg_sys::TimestampTz;
     fn CommandCounterIncrement();
     fn GetTransactionSnapshot() -> Snapshot;
+    fn GetLatestSnapshot() -> Snapshot;
     fn PushActiveSnapshot(snapshot: Snapshot);
     fn PopActiveSnapshot();
     fn GetActiveSnapshot() -> Snapshot;

@@ -21,6 +21,9 @@ pub enum Access {
     ReadOnly,
     /// Takes a fresh snapshot, which includes what this transaction wrote before.
     ReadWrite,
+    /// Takes one of what is committed by now, also where all statements of the transaction see what the
+    /// first one saw.
+    Latest,
 }
 
 /// A plan that outlives the transaction; freed when dropped.
@@ -126,15 +129,22 @@ impl Connection {
         plan.make();
         // SAFETY: there are as many parameters as the plan has, each of its type or NULL.
         let status = unsafe {
-            pg_sys::SPI_execute_plan(
+            let snapshot = match access {
+                Access::Latest => pg_sys::GetLatestSnapshot(),
+                Access::ReadOnly | Access::ReadWrite => core::ptr::null_mut(), // by SPI itself
+            };
+            pg_sys::SPI_execute_snapshot(
                 plan.plan.as_ptr(),
                 parameters.values.as_mut_ptr(),
                 parameters.nulls.as_ptr(),
+                snapshot,
+                core::ptr::null_mut(),
                 access == Access::ReadOnly,
+                true,
                 0,
             )
         };
-        assert!(status >= 0, "SPI_execute_plan returned {status}");
+        assert!(status >= 0, "SPI_execute_snapshot returned {status}");
         Rows::current()
     }
 

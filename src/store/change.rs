@@ -64,7 +64,7 @@ impl Store<'_> {
                 false => self.table.rows().update(&found, &changes),
             };
             if written.is_done() {
-                let outlived = self.end_if_outlived(*key, &found, began)?;
+                let outlived = self.end_if_outlived(found.key, &found, began)?;
                 let mut changed = found.session;
                 changes.apply_to(&mut changed);
                 return Ok((!outlived).then_some(changed));

@@ -104,7 +104,7 @@ impl Store<'_> {
         Ok(Session::begin(key, pg::copy(data), terms.for_new(), pg::clock(), self.limits))
     }
 
-    /// Adds a session; its version, or `None` if a live one has the key.
+    /// Adds a session; its version, or `None` if the key reaches a live one.
     pub(super) fn insert(
         &self,
         key: SessionKey,
@@ -114,7 +114,11 @@ impl Store<'_> {
         let mut new = self.begin(key, data, terms)?;
         for _ in 0..ATTEMPTS {
             if self.table.rows().insert(&new, false).is_done() {
-                return Ok(Some(new.version));
+                let is_taken = self.is_in_grace(&key)?;
+                if is_taken && let Some(added) = self.table.find(&key, Look::Fresh)? {
+                    let _ = self.table.rows().delete(&added);
+                }
+                return Ok((!is_taken).then_some(new.version));
             }
             // That may have been waited for.
             self.now.set(pg::clock());

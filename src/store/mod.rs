@@ -5,10 +5,13 @@
 //! on what is there then. A write that changes nothing locks the row all the same, so that it stays
 //! so. No write is lost and nothing is resurrected.
 //!
+//! An id reaches the session that has it, or for a while the one that had it before: see [`grace`].
+//!
 //! Where a call takes an optional id, `None` is one that no session can have.
 
 mod change;
 mod create;
+mod grace;
 mod renew;
 
 use crate::codec::{Content, Map};
@@ -17,12 +20,13 @@ use crate::id::{NewId, SessionId, SessionKey};
 use crate::lifetime::{Lifetime, Limits, Terms, absolute_end};
 use crate::pg::{self, Call, LockMode, Timestamp};
 use crate::settings;
-use crate::table::{Found, Look, OpenTable, Session};
+use crate::table::{Found, Look, MovedIds, OpenTable, Session};
 use crate::worker;
 use std::cell::Cell;
 
 pub use change::Change;
 pub use create::Started;
+pub use renew::Renewed;
 
 /// New terms for a session; what is `None` stays as it is, or as the settings say for a new one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,21 +92,40 @@ impl<'call> Store<'call> {
     }
 
     fn find(&self, key: &SessionKey, look: Look) -> Result<Option<Found<'call>>> {
-        Ok(self.table.find(key, look)?.and_then(|found| self.if_live(found)))
+        Ok(self.reach(key, look)?.and_then(|found| self.if_live(found)))
+    }
+
+    /// The session, expired or not, as it is when every other writer is done, locked.
+    fn reach_locked(&self, key: &SessionKey) -> Result<Option<Found<'call>>> {
+        loop {
+            let Some(found) = self.reach(key, Look::Fresh)? else { return Ok(None) };
+            if self.table.rows().lock(&found).is_done() {
+                return Ok(Some(found));
+            }
+            // It was changed or moved while it was waited for.
+            if pg::keeps_snapshot() {
+                return Err(Error::Contention);
+            }
+        }
     }
 
     /// The live session when every other writer is done, locked.
     fn find_locked(&self, key: &SessionKey) -> Result<Option<Found<'call>>> {
-        let found = self.table.find_locked(key)?;
+        let found = self.reach_locked(key)?;
         // The lock may have been waited for, and meanwhile the session may have ended.
         self.now.set(pg::clock());
         Ok(found.and_then(|found| self.if_live(found)))
     }
 
+    /// Whether there is a session for whoever asked for it by that id and whose clock says `now`.
+    fn is_live(&self, found: &Found<'_>, now: Timestamp) -> bool {
+        found.reached_until.is_none_or(|until| until > now) && found.is_live(now, self.limits)
+    }
+
     fn if_live(&self, mut found: Found<'call>) -> Option<Found<'call>> {
         let end = absolute_end(found.created_at, self.limits.absolute_lifetime);
         found.promised = found.promised.min(end);
-        found.is_live(self.now.get(), self.limits).then_some(found)
+        self.is_live(&found, self.now.get()).then_some(found)
     }
 
     /// The live session, without touching it.
@@ -149,9 +172,14 @@ impl<'call> Store<'call> {
         self.table.clear(self.now.get(), self.limits) as i64
     }
 
-    /// Removes up to `max_rows` expired sessions; how many.
-    pub fn collect(&self, max_rows: Option<i64>) -> i64 {
-        self.table.collect(self.now.get(), max_rows) as i64
+    /// Removes up to `max_rows` expired sessions; how many. What reaches no session any more goes with
+    /// them, uncounted.
+    pub fn collect(&self, max_rows: Option<i64>) -> Result<i64> {
+        let now = self.now.get();
+        if let Some(moved) = MovedIds::beside(&self.table, LockMode::Write)? {
+            moved.collect(now, max_rows);
+        }
+        Ok(self.table.collect(now, max_rows) as i64)
     }
 }
 

@@ -1,75 +1,83 @@
 //! Giving sessions another id, and ending them.
 
-use super::{NewTerms, Store, new_id};
+use super::{NewTerms, Store};
 use crate::codec::Map;
 use crate::error::{Error, Result};
-use crate::id::{NewId, SessionId, SessionKey};
+use crate::id::{SessionId, SessionKey};
+use crate::lifetime::Grace;
 use crate::pg;
 use crate::settings;
 use crate::table::{Changes, Look};
 
+/// What became of a renewal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewed {
+    /// There is a session under the new id.
+    Moved,
+    /// Another request has renewed it just before: the old id keeps reaching it.
+    InGrace,
+    /// There is no session, and one must exist.
+    Absent,
+}
+
 impl Store<'_> {
-    /// Moves the session to a fresh id; `None` if there is none and one `must_exist`.
+    /// Moves the session to a new id, which if it is not `fresh` may turn out to be that of a live one.
+    /// Where there is none an empty one begins there, unless one `must_exist`.
     pub fn regenerate(
         &self,
         old: Option<SessionId<'_>>,
-        must_exist: bool,
-    ) -> Result<Option<NewId>> {
-        let id = new_id()?;
-        Ok(self.rename(old, id.key(), must_exist)?.then_some(id))
-    }
-
-    /// Moves the session to an id that the caller chose; false if there is none and one `must_exist`.
-    pub fn regenerate_as(
-        &self,
-        old: Option<SessionId<'_>>,
         new: SessionId<'_>,
+        is_fresh: bool,
+        grace: Grace,
         must_exist: bool,
-    ) -> Result<bool> {
-        let key = new.key();
-        if old.is_some_and(|old| old.key() == key) {
-            return Err(Error::SameId);
+    ) -> Result<Renewed> {
+        let new = new.key();
+        if !is_fresh {
+            if old.is_some_and(|old| old.key() == new) {
+                return Err(Error::SameId);
+            }
+            self.free(&new)?;
         }
-        self.free(&key)?;
-        self.rename(old, key, must_exist)
+        let moved = match old {
+            Some(old) => self.move_to(new, &old.key(), grace)?,
+            None => Renewed::Absent,
+        };
+        match moved {
+            Renewed::Moved if !is_fresh && self.is_in_grace(&new)? => Err(Error::SessionExists),
+            Renewed::Absent if !must_exist => {
+                if settings::strict() {
+                    return Err(Error::NoSession);
+                }
+                self.create(new, Map::empty().stored(), NewTerms::default())?;
+                Ok(Renewed::Moved)
+            }
+            moved => Ok(moved),
+        }
     }
 
-    /// Moves the session to the key `new`, or begins an empty one there unless one `must_exist`: whether
-    /// there is one now.
-    fn rename(
-        &self,
-        old: Option<SessionId<'_>>,
-        new: SessionKey,
-        must_exist: bool,
-    ) -> Result<bool> {
-        if let Some(old) = old
-            && self.rename_key(&old.key(), new)?
-        {
-            return Ok(true);
-        }
-        if must_exist {
-            return Ok(false);
-        }
-        if settings::strict() {
-            return Err(Error::NoSession);
-        }
-        self.create(new, Map::empty().stored(), NewTerms::default())?;
-        Ok(true)
-    }
-
-    /// Moves the session from one key to another; whether there was one.
-    fn rename_key(&self, old: &SessionKey, new: SessionKey) -> Result<bool> {
+    /// Moves the session to the key `new`.
+    fn move_to(&self, new: SessionKey, old: &SessionKey, grace: Grace) -> Result<Renewed> {
         for is_locked in [false, true] {
             let found = match is_locked {
                 true => self.find_locked(old)?,
                 false => self.find(old, Look::AsOfStatement)?,
             };
-            let Some(found) = found else { return Ok(false) };
+            let Some(mut found) = found else { return Ok(Renewed::Absent) };
+            if grace != Grace::NONE && found.reached_until.is_some() {
+                self.table.slide(&mut found, self.now.get(), self.limits);
+                return Ok(Renewed::InGrace);
+            }
             let began = pg::clock();
             let expiry = Some(found.slid_expiry(self.now.get(), self.limits));
             let changes = Changes { key: Some(new), expiry, ..Changes::default() };
             if self.table.rename(&found, &changes.from(&found))?.is_done() {
-                return Ok(!self.end_if_outlived(new, &found, began)?);
+                if self.end_if_outlived(new, &found, began)? {
+                    return Ok(Renewed::Absent);
+                }
+                if grace != Grace::NONE {
+                    self.leave_behind(&found, new, grace)?;
+                }
+                return Ok(Renewed::Moved);
             }
         }
         Err(self.table.why_stale())
@@ -77,16 +85,16 @@ impl Store<'_> {
 
     /// Makes way for a session under `key`.
     fn free(&self, key: &SessionKey) -> Result<()> {
-        match self.table.find(key, Look::AsOfStatement)? {
-            Some(found) if found.is_live(self.now.get(), self.limits) => Err(Error::SessionExists),
-            Some(expired) => {
+        match self.reach(key, Look::AsOfStatement)? {
+            Some(found) if self.is_live(&found, self.now.get()) => Err(Error::SessionExists),
+            Some(expired) if expired.key == *key => {
                 // If it is not as it was any more, the key turns out to be taken or free.
                 match self.table.rows().delete(&expired) {
                     pg::RowWrite::Stale if pg::keeps_snapshot() => Err(Error::Contention),
                     _ => Ok(()),
                 }
             }
-            None => Ok(()),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -96,12 +104,12 @@ impl Store<'_> {
         let (key, began) = (id.key(), pg::clock());
         for is_locked in [false, true] {
             let found = match is_locked {
-                true => self.table.find_locked(&key)?,
-                false => self.table.find(&key, Look::AsOfStatement)?,
+                true => self.reach_locked(&key)?,
+                false => self.reach(&key, Look::AsOfStatement)?,
             };
             let Some(found) = found else { return Ok(false) };
             if self.table.rows().delete(&found).is_done() {
-                let is_live = |now| found.is_live(now, self.limits);
+                let is_live = |now| self.is_live(&found, now);
                 // If it ended while this call waited for its row, it was over before.
                 let outlived = is_live(began) && !is_live(pg::clock());
                 return Ok(is_live(self.now.get()) && !outlived);

@@ -23,9 +23,7 @@ impl<'call> Direct<'_, 'call> {
 impl<'call> Rows<'call> for Direct<'_, 'call> {
     fn find(&self, key: &SessionKey, access: Access) -> Option<Found<'call>> {
         let found = self.table.find(&self.open.lock, key.as_bytes(), access, |row| {
-            let session = Session::read(row)?;
-            let promised = session.expiry;
-            Some(Found { session, promised, place: Some(row.place()), holder: Some(row.holder()) })
+            Some(Found::new(Session::read(row)?, Some(row.place()), Some(row.holder())))
         });
         let mut found = found.flatten()?;
         if let Some(expiry) = slide::pending_expiry(key, found.state()) {

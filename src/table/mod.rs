@@ -1,11 +1,12 @@
-//! The table: where it is, and everything that reads or writes its rows.
+//! The tables: where they are, and everything that reads or writes their rows.
 //!
-//! There are two ways to a row, the [`direct`] one and the one by [`sql`]; [`OpenTable::way`] chooses.
-//! What is known of the table, and the plans of the statements, are kept for the life of the connection
+//! There are two ways to a session, the [`direct`] one and the one by [`sql`]; [`OpenTable::way`] chooses.
+//! What is known of a table, and the plans of its statements, are kept for the life of the connection
 //! and looked up again only after PostgreSQL has said that something may have changed.
 
 mod columns;
 mod direct;
+mod moved;
 mod open;
 mod rows;
 mod run;
@@ -16,44 +17,96 @@ mod statements;
 mod sweep;
 
 pub use columns::{Changes, Session};
+pub use moved::{MovedId, MovedIds};
 pub use open::{Look, OpenTable};
 pub use session::Found;
 
 use crate::error::{Error, Result};
-use crate::pg::{self, Lock, PlainTable, Plan, TableName};
+use crate::pg::{self, Layout, Lock, PlainTable, Plan, TableName};
 use core::ffi::CStr;
 use pgrx::pg_sys::{self, Oid};
 use statements::Statement;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::thread::LocalKey;
 
-const NAME: &CStr = c"session";
+/// One of the extension's tables.
+#[derive(Clone, Copy)]
+struct Which(&'static LocalKey<Known>);
 
-thread_local! {
-    static OPENED: RefCell<Option<Rc<Table>>> = const { RefCell::new(None) };
-    /// Whether `OPENED` still describes the catalog.
-    static IS_CURRENT: Cell<bool> = const { Cell::new(false) };
+/// What is known of it.
+struct Known {
+    name: &'static CStr,
+    layout: &'static Layout,
+    opened: RefCell<Option<Rc<Table>>>,
+    /// Whether `opened` still describes the catalog.
+    is_current: Cell<bool>,
 }
 
-/// Has the table looked up again after a change of the catalog that concerns it, and follows
+impl Which {
+    fn name(self) -> &'static CStr {
+        self.0.with(|known| known.name)
+    }
+
+    /// The table in a schema.
+    fn find(self, schema: Oid) -> Option<TableName> {
+        pg::find_table(schema, self.name())
+    }
+
+    /// The description that was last made, if it still holds.
+    fn current(self) -> Option<Rc<Table>> {
+        self.0.with(|known| known.opened.borrow().clone().filter(|_| known.is_current.get()))
+    }
+
+    fn is_current(self) -> bool {
+        self.0.with(|known| known.is_current.get())
+    }
+
+    /// The table that was last opened.
+    fn last(self) -> Oid {
+        let of = |table: &Rc<Table>| table.name.table;
+        self.0.with(|known| known.opened.borrow().as_ref().map_or(Oid::INVALID, of))
+    }
+}
+
+impl Known {
+    const fn new(name: &'static CStr, layout: &'static Layout) -> Self {
+        Self { name, layout, opened: RefCell::new(None), is_current: Cell::new(false) }
+    }
+
+    /// Takes note of a change of a relation, or of any.
+    fn changed(&self, relation: Option<Oid>) {
+        // While it is borrowed or absent it is being looked up, so look again afterwards.
+        let concerns_us = self.opened.try_borrow().ok().is_none_or(|opened| {
+            opened.as_ref().is_none_or(|ours| relation.is_none_or(|other| other == ours.name.table))
+        });
+        if concerns_us {
+            self.is_current.set(false);
+        }
+    }
+}
+
+thread_local! {
+    static KNOWN_SESSIONS: Known = const { Known::new(c"session", &columns::LAYOUT) };
+    static KNOWN_MOVED: Known = const { Known::new(c"session_moved", &moved::LAYOUT) };
+}
+
+const SESSIONS: Which = Which(&KNOWN_SESSIONS);
+const MOVED: Which = Which(&KNOWN_MOVED);
+
+/// Has the tables looked up again after a change of the catalog that concerns them, and follows
 /// transactions. Called once, when the library is loaded.
 pub fn init() {
     pg::on_transaction_event(slide::follow);
     pg::on_catalog_change(|relation| {
-        let concerns_us = OPENED.with(|opened| {
-            // While it is borrowed or absent it is being looked up, so look again afterwards.
-            let Ok(opened) = opened.try_borrow() else { return true };
-            let Some(ours) = opened.as_ref() else { return true };
-            relation.is_none_or(|relation| relation == ours.name.table)
-        });
-        if concerns_us {
-            IS_CURRENT.set(false);
-        }
+        SESSIONS.0.with(|known| known.changed(relation));
+        MOVED.0.with(|known| known.changed(relation));
     });
 }
 
-/// What is known of the extension's table in the current database.
+/// What is known of one of the extension's tables in the current database.
 pub struct Table {
+    which: Which,
     name: TableName,
     /// The transaction that changed its definition last, maybe rewriting the rows.
     changed_by: pg_sys::TransactionId,
@@ -70,34 +123,38 @@ impl Table {
     /// The description of the table that is locked, if `find` still finds it. What was kept of it stays as
     /// long as it has not moved.
     fn describe(
+        which: Which,
         find: impl FnOnce() -> Option<TableName>,
         lock: &Lock<'_>,
     ) -> Result<Option<Rc<Table>>> {
         // An error on the way must not leave behind what is out of date.
-        let before = OPENED.take();
+        let before = which.0.with(|known| known.opened.take());
         // Set first: a change during the look-up must not go unnoticed.
-        IS_CURRENT.set(true);
+        which.0.with(|known| known.is_current.set(true));
         let Some(name) = find().filter(|name| name.table == lock.table()) else { return Ok(None) };
-        let changed_by = pg::last_change_of_table(name.table).ok_or(Error::NoTable)?;
+        let changed_by = pg::last_change_of_table(name.table);
+        let changed_by = changed_by.ok_or_else(|| Error::NoTable(which.name()))?;
         // A statement checks the owner's rights; the direct way relies on them.
         let may_write = pg::owner_may_write(&name);
-        let plain = PlainTable::new(lock, &columns::LAYOUT).filter(|_| may_write);
+        let layout = which.0.with(|known| known.layout);
+        let plain = PlainTable::new(lock, layout).filter(|_| may_write);
         // The owner can put another table or a view in place of ours.
-        let columns = columns::COLUMNS.iter().map(|column| (column.name, column.kind));
+        let columns = layout.columns.iter().map(|column| (column.name, column.kind));
         let system = [(c"ctid", pg_sys::TIDOID)];
         if plain.is_none() && !pg::has_types(name.table, columns.chain(system)) {
-            return Err(Error::AlteredTable);
+            return Err(Error::AlteredTable(which.name()));
         }
         // PostgreSQL itself keeps plans in step with the table; only a new name makes them useless.
         let before = before.filter(|table| table.name == name);
         let table = Rc::new(Table {
+            which,
             changed_by,
             plain,
             functions: OnceCell::new(),
             plans: before.map_or_else(Default::default, |table| table.plans.clone()),
             name,
         });
-        OPENED.set(Some(table.clone()));
+        which.0.with(|known| known.opened.replace(Some(table.clone())));
         Ok(Some(table))
     }
 
@@ -105,17 +162,8 @@ impl Table {
     /// no longer ours.
     fn under(&self, lock: &Lock<'_>) -> Option<Rc<Table>> {
         let is_same = |name: &TableName| name.table == self.name.table;
-        let ours = Table::current().filter(|table| is_same(&table.name));
-        let find = || pg::find_table(pg::schema_of_table(self.name.table), NAME);
-        ours.or_else(|| Table::describe(find, lock).ok()?)
-    }
-
-    /// The table that was last opened.
-    fn known() -> Oid {
-        OPENED.with_borrow(|opened| opened.as_ref().map_or(Oid::INVALID, |table| table.name.table))
-    }
-
-    fn current() -> Option<Rc<Table>> {
-        OPENED.with_borrow(Clone::clone).filter(|_| IS_CURRENT.get())
+        let ours = self.which.current().filter(|table| is_same(&table.name));
+        let find = || self.which.find(pg::schema_of_table(self.name.table));
+        ours.or_else(|| Table::describe(self.which, find, lock).ok()?)
     }
 }

@@ -4,11 +4,13 @@ use super::columns::Changes;
 use super::rows::Rows;
 use super::session::Found;
 use super::statements::Statement;
-use super::{IS_CURRENT, NAME, Table, direct, sql};
+use super::{SESSIONS, Table, Which, direct, sql};
 use crate::error::{Error, Result};
 use crate::id::SessionKey;
 use crate::lifetime::Limits;
-use crate::pg::{self, Access, Call, Columns, Lock, LockMode, RowWrite, Timestamp, Value};
+use crate::pg::{
+    self, Access, Call, Columns, Lock, LockMode, PlainTable, RowWrite, Timestamp, Value,
+};
 use crate::settings;
 use pgrx::pg_sys::Oid;
 use pgrx::{PgSqlErrorCode, PgTryBuilder};
@@ -24,6 +26,8 @@ pub enum Look {
     AsOfStatement,
     /// As it is now (under `REPEATABLE READ`: with this transaction's own changes).
     Fresh,
+    /// As it is now, whatever the isolation level.
+    Latest,
 }
 
 /// The table, open and locked for a call.
@@ -42,41 +46,43 @@ impl<'call> OpenTable<'call> {
         let schema = || match pg::schema_of_function(call.function()) {
             Oid::INVALID => {
                 if known.get() == Oid::INVALID {
-                    known.set(Table::known());
+                    known.set(SESSIONS.last());
                 }
                 pg::schema_of_table(known.get())
             }
             schema => {
-                known.set(pg::find_table(schema, NAME).map_or(Oid::INVALID, |name| name.table));
+                known.set(SESSIONS.find(schema).map_or(Oid::INVALID, |name| name.table));
                 schema
             }
         };
-        Self::open_in(call, mode, schema)?.ok_or(Error::NoTable)
+        let table = Self::open_in(SESSIONS, call, mode, schema)?;
+        table.ok_or_else(|| Error::NoTable(SESSIONS.name()))
     }
 
-    /// The table in a schema; `None` if it is not there.
+    /// One of the tables, in a schema; `None` if it is not there.
     pub(super) fn open_in(
+        which: Which,
         call: &'call Call,
         mode: LockMode,
         schema: impl Fn() -> Oid,
     ) -> Result<Option<Self>> {
         pg::accept_invalidations();
         let mut waited = false;
-        if let Some(table) = Table::current() {
+        if let Some(table) = which.current() {
             let lock = call.lock(table.name.table, mode);
             waited |= lock.waited();
             // Until it was locked the table may have been changed, or be another one.
-            if IS_CURRENT.get() {
+            if which.is_current() {
                 return Ok(Some(Self { call, lock, table, waited }));
             }
         }
         loop {
-            let Some(name) = pg::find_table(schema(), NAME) else { return Ok(None) };
+            let Some(name) = which.find(schema()) else { return Ok(None) };
             let lock = call.lock(name.table, mode);
             waited |= lock.waited();
             // Until it was locked it may have been dropped, renamed, or moved.
-            let again = || pg::find_table(schema(), NAME).filter(|again| *again == name);
-            if let Some(table) = Table::describe(again, &lock)? {
+            let again = || which.find(schema()).filter(|again| *again == name);
+            if let Some(table) = Table::describe(which, again, &lock)? {
                 return Ok(Some(Self { call, lock, table, waited }));
             }
         }
@@ -97,13 +103,16 @@ impl<'call> OpenTable<'call> {
     /// A row can be read directly where nothing stands between it and its key; it is written directly,
     /// and slides at commit, only where nothing else happens with it.
     fn way(&self, purpose: LockMode) -> Way<'_, 'call> {
-        let plain = self.table.plain.as_ref().filter(|plain| {
-            settings::direct() && (purpose == LockMode::Read || plain.is_writable())
-        });
-        match plain {
+        let is_plain = |plain: &&PlainTable| purpose == LockMode::Read || plain.is_writable();
+        match self.plain().filter(is_plain) {
             Some(table) => Way::Direct(direct::Direct { open: self, table }),
             None => Way::Sql(sql::Sql { open: self }),
         }
+    }
+
+    /// The table, if its rows can be read directly.
+    pub(super) fn plain(&self) -> Option<&PlainTable> {
+        self.table.plain.as_ref().filter(|_| settings::direct())
     }
 
     /// The ways to write rows.
@@ -113,31 +122,28 @@ impl<'call> OpenTable<'call> {
 
     /// Reads a session, expired or not.
     pub fn find(&self, key: &SessionKey, look: Look) -> Result<Option<Found<'call>>> {
+        self.look(look, |access| self.way(LockMode::Read).find(key, access))
+    }
+
+    /// Looks for a row with `find`.
+    pub(super) fn look<R>(
+        &self,
+        look: Look,
+        find: impl FnOnce(Access) -> Option<R>,
+    ) -> Result<Option<R>> {
         let is_seen = self.call.sees(self.table.changed_by);
         // What this transaction wrote is there for it at once, also within one statement.
         let access = match look {
             Look::AsOfStatement if is_seen && !pg::has_written() => Access::ReadOnly,
             // The statement's snapshot may be from before the rows were rewritten.
             Look::AsOfStatement | Look::Fresh => Access::ReadWrite,
+            Look::Latest => Access::Latest,
         };
-        match self.way(LockMode::Read).find(key, access) {
-            None if !is_seen && pg::keeps_snapshot() => Err(Error::TableChanged),
+        match find(access) {
+            None if !is_seen && pg::keeps_snapshot() => {
+                Err(Error::TableChanged(self.table.which.name()))
+            }
             found => Ok(found),
-        }
-    }
-
-    /// Reads a session, expired or not, as it is when every other writer is done, and keeps others from
-    /// changing it.
-    pub fn find_locked(&self, key: &SessionKey) -> Result<Option<Found<'call>>> {
-        loop {
-            let Some(found) = self.find(key, Look::Fresh)? else { return Ok(None) };
-            if self.rows().lock(&found).is_done() {
-                return Ok(Some(found));
-            }
-            // It was changed while it was waited for.
-            if pg::keeps_snapshot() {
-                return Err(Error::Contention);
-            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Running statements on the table, with its owner's rights.
 
 use super::statements::Statement;
-use super::{IS_CURRENT, OpenTable, Table};
+use super::{OpenTable, Table};
 use crate::error::Error;
 use crate::pg::{self, Access, Columns, Plan, RowWrite, Value};
 use pgrx::pg_sys::Oid;
@@ -49,7 +49,7 @@ impl OpenTable<'_> {
                 && pg::owner_of_function(function).is_some_and(|owner| !pg::is_superuser(owner))
         };
         if functions.iter().any(|function| is_theirs(&function)) {
-            Error::CodeOfOthers.raise();
+            Error::CodeOfOthers(self.table.which.name()).raise();
         }
     }
 
@@ -95,13 +95,13 @@ impl OpenTable<'_> {
             })
         };
         // A statement names the schema. Where it was renamed or dropped meanwhile, say so.
-        let schema = table.name.schema.trim_matches('"');
+        let (schema, which) = (table.name.schema.trim_matches('"'), table.which);
         let say_so = |error: CaughtError| {
-            let missing = format!("{schema}.session\" does not exist");
+            let missing = format!("{schema}.{}\" does not exist", which.name().to_string_lossy());
             let (PostgresError(report) | ErrorReport(report) | RustPanic { ereport: report, .. }) =
                 &error;
-            match report.message().ends_with(&missing) || !IS_CURRENT.get() {
-                true => Error::TableChanged.raise(),
+            match report.message().ends_with(&missing) || !which.is_current() {
+                true => Error::TableChanged(which.name()).raise(),
                 false => error.rethrow(),
             }
         };
@@ -114,7 +114,8 @@ impl OpenTable<'_> {
     /// The table under the name that it has by now.
     fn as_it_is(&self) -> Rc<Table> {
         pg::accept_invalidations();
-        let changed = if IS_CURRENT.get() { None } else { self.table.under(&self.lock) };
+        let changed =
+            if self.table.which.is_current() { None } else { self.table.under(&self.lock) };
         changed.unwrap_or_else(|| self.table.clone())
     }
 }

@@ -56,6 +56,8 @@ pub struct Found<'call> {
     pub session: Session,
     /// When it expires, with what this transaction is about to add at commit.
     pub promised: Timestamp,
+    /// Until when the id that was asked for reaches it, if it was moved to another one.
+    pub reached_until: Option<Timestamp>,
     /// Where the row is, if that can be relied on.
     pub(super) place: Option<Place<'call>>,
     /// Who holds the row, if that is known.
@@ -70,7 +72,16 @@ impl Deref for Found<'_> {
     }
 }
 
-impl Found<'_> {
+impl<'call> Found<'call> {
+    /// A session as it was read.
+    pub(super) fn new(
+        session: Session,
+        place: Option<Place<'call>>,
+        holder: Option<Holder>,
+    ) -> Self {
+        Self { promised: session.expiry, session, reached_until: None, place, holder }
+    }
+
     /// The expiry after a use at `now`, which never shortens the promised one.
     pub fn slid_expiry(&self, now: Timestamp, limits: Limits) -> Timestamp {
         self.promised.max(self.terms().expiry(now, self.created_at, limits))

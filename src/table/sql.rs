@@ -27,8 +27,7 @@ impl<'call> Rows<'call> for Sql<'_, 'call> {
         let args = [Value::Bytes(key.as_bytes())];
         let read = |rows: pg::Rows<'_>| Session::read(&rows.first()?);
         let session = self.open.run(Statement::Find, args, access, read)?;
-        let promised = session.expiry;
-        Some(Found { session, promised, place: None, holder: None })
+        Some(Found::new(session, None, None))
     }
 
     fn lock(&self, read: &Found<'call>) -> RowWrite {

@@ -5,6 +5,8 @@
 //! table it names a row of each partition.
 
 use super::columns::{self, COLUMNS, EXPIRY, KEY};
+use super::moved;
+use crate::pg::Column;
 use pgrx::pg_sys::{BYTEAOID, INT8OID, OIDOID, Oid, TIDARRAYOID, TIMESTAMPTZOID};
 
 /// A set of columns.
@@ -50,6 +52,14 @@ pub enum Statement {
     Expired,
     /// Remove those of the sessions at some addresses that are expired and that nobody has locked.
     CollectAt,
+    /// Read what is known of an id that a session had.
+    FindMoved,
+    /// Add one.
+    AddMoved,
+    /// Remove it.
+    ForgetMoved,
+    /// Remove those that reach nothing any more and that nobody has locked.
+    CollectMoved,
     /// Find the functions that run with the rows of a table or of its partitions.
     Functions,
 }
@@ -61,6 +71,12 @@ fn first_change() -> usize {
 
 fn name(column: usize) -> &'static str {
     COLUMNS[column].name.to_str().expect("a column's name is ASCII")
+}
+
+fn names(columns: &[Column]) -> String {
+    let names =
+        columns.iter().map(|column| column.name.to_str().expect("a column's name is ASCII"));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// `format` of each column and of its parameter, the first of which is `$first`.
@@ -90,7 +106,7 @@ impl Statement {
     /// Whether it changes or locks rows of the table.
     pub fn is_a_change(self) -> bool {
         use Statement::*;
-        !matches!(self, Find | Count | Expired | Functions)
+        !matches!(self, Find | Count | Expired | FindMoved | Functions)
     }
 
     /// Whether it asks the catalog alone.
@@ -101,11 +117,12 @@ impl Statement {
     /// The text, for a table in `schema` (quoted).
     pub fn text(self, schema: &str) -> String {
         let session = format!("{schema}.session");
+        let moved = format!("{schema}.session_moved");
         let key = name(KEY);
         match self {
             Statement::Find => format!(
                 "SELECT {} FROM {session} WHERE {key} OPERATOR(pg_catalog.=) $1",
-                list(0..COLUMNS.len(), 1, ", ", |column, _| column.to_owned())
+                names(COLUMNS)
             ),
             Statement::Lock => {
                 format!("SELECT FROM {session} WHERE {} FOR NO KEY UPDATE", as_read())
@@ -116,7 +133,7 @@ impl Statement {
             ),
             Statement::InsertPlainly => format!(
                 "INSERT INTO {session} ({}) VALUES ({})",
-                list(0..COLUMNS.len(), 1, ", ", |column, _| column.to_owned()),
+                names(COLUMNS),
                 list(0..COLUMNS.len(), 1, ", ", |_, n| format!("${n}")),
             ),
             Statement::Update(columns) => format!(
@@ -152,6 +169,25 @@ impl Statement {
                  AND session_expiry OPERATOR(pg_catalog.<=) $2 FOR UPDATE SKIP LOCKED)) \
                  AND session_expiry OPERATOR(pg_catalog.<=) $2"
             ),
+            Statement::FindMoved => format!(
+                "SELECT {} FROM {moved} WHERE moved_key OPERATOR(pg_catalog.=) $1",
+                names(moved::COLUMNS)
+            ),
+            Statement::AddMoved => {
+                format!(
+                    "INSERT INTO {moved} ({}) VALUES ($1, $2, $3, $4, $5)",
+                    names(moved::COLUMNS)
+                )
+            }
+            Statement::ForgetMoved => {
+                format!("DELETE FROM {moved} WHERE moved_key OPERATOR(pg_catalog.=) $1")
+            }
+            Statement::CollectMoved => format!(
+                "DELETE FROM {moved} WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(\
+                 SELECT ctid FROM {moved} WHERE valid_until OPERATOR(pg_catalog.<=) $1 \
+                 ORDER BY valid_until LIMIT $2 FOR UPDATE SKIP LOCKED)) \
+                 AND valid_until OPERATOR(pg_catalog.<=) $1"
+            ),
             Statement::Functions => FUNCTIONS.to_owned(),
         }
     }
@@ -163,7 +199,7 @@ impl Statement {
             columns::compared().map(kind).chain(changes.iter().copied()).collect::<Vec<_>>()
         };
         match self {
-            Statement::Find => vec![BYTEAOID],
+            Statement::Find | Statement::FindMoved | Statement::ForgetMoved => vec![BYTEAOID],
             Statement::Lock | Statement::Delete => and_as_read(&[]),
             Statement::Insert | Statement::InsertPlainly => {
                 COLUMNS.iter().map(|column| column.kind).collect()
@@ -175,8 +211,9 @@ impl Statement {
             Statement::Count | Statement::Clear | Statement::Expired => {
                 vec![TIMESTAMPTZOID, TIMESTAMPTZOID]
             }
-            Statement::Collect => vec![TIMESTAMPTZOID, INT8OID],
+            Statement::Collect | Statement::CollectMoved => vec![TIMESTAMPTZOID, INT8OID],
             Statement::CollectAt => vec![TIDARRAYOID, TIMESTAMPTZOID],
+            Statement::AddMoved => moved::COLUMNS.iter().map(|column| column.kind).collect(),
             Statement::Functions => vec![OIDOID],
         }
     }

@@ -1,7 +1,7 @@
 //! What the background worker does with the rows of the table.
 
-use super::OpenTable;
 use super::statements::Statement;
+use super::{OpenTable, SESSIONS};
 use crate::error::Result;
 use crate::pg::{Address, Call, Columns, LockMode, Timestamp, Value};
 use pgrx::pg_sys::Oid;
@@ -9,7 +9,7 @@ use pgrx::pg_sys::Oid;
 impl<'call> OpenTable<'call> {
     /// The table in the extension's schema; `None` if it is not there.
     pub fn in_schema(call: &'call Call, schema: Oid) -> Result<Option<Self>> {
-        Self::open_in(call, LockMode::Write, || schema)
+        Self::open_in(SESSIONS, call, LockMode::Write, || schema)
     }
 
     /// Goes through the sessions that expired from `from` to `to`, the earliest first, with address

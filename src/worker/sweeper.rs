@@ -5,10 +5,11 @@ use super::pace::Pace;
 use super::report::{Report, Rest};
 use super::statements::{self, Visit};
 use crate::pg::{
-    self, Address, Call, Exit, Process, Starting, Termination, Timestamp, WorkerTransaction,
+    self, Address, Call, Exit, LockMode, Process, Starting, Termination, Timestamp,
+    WorkerTransaction,
 };
 use crate::settings;
-use crate::table::OpenTable;
+use crate::table::{MovedIds, OpenTable};
 use core::ffi::CStr;
 use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
 use std::time::{Duration, Instant};
@@ -104,11 +105,12 @@ impl Sweeper {
         }
         // From now on it is late.
         self.process.set(c"lock_timeout", c"200ms");
+        let forgot = self.forget_moved_ids();
         let visit = Visit { start: self.start, end: pg::clock(), rows: self.rows };
         let recorded = self.with_table("recording a sweep", |table, transaction| {
             statements::record(transaction.call(), table.oid(), visit);
         });
-        if let Err(message) = swept.and(recorded) {
+        if let Err(message) = swept.and(forgot).and(recorded) {
             self.fail(&message);
         }
     }
@@ -171,6 +173,23 @@ impl Sweeper {
         match lack_of_memory {
             Some(_) => Err("out of memory".to_owned()),
             None => Ok(looked.map(|()| expired)),
+        }
+    }
+
+    /// Removes the ids that reach no session any more: a batch, and more while there is time.
+    fn forget_moved_ids(&mut self) -> Result<(), String> {
+        let (most, now, leaves) = (settings::gc_batch_size() as i64, self.to, self.leaves);
+        loop {
+            let activity = "removing ids that sessions had";
+            let has_more = self.with_table(activity, |table, _| {
+                let moved = MovedIds::beside(table, LockMode::Write).map_err(ErrorReport::from);
+                let removed =
+                    moved.unwrap_or_report().map_or(0, |ids| ids.collect(now, Some(most)));
+                removed >= most as u64 && Instant::now() < leaves && !is_waited_for()
+            })?;
+            if !has_more.unwrap_or(false) {
+                return Ok(());
+            }
         }
     }
 

@@ -36,7 +36,7 @@ INSERT INTO call VALUES
     ('session_put_raw(text,bytea,interval,timestamp with time zone)', $$'alice', '\x00'$$),
     ('session_read(text,interval,timestamp with time zone)', $$'bob'$$),
     ('session_read_raw(text,interval,timestamp with time zone)', $$'bob'$$),
-    ('session_regenerate(text,text,boolean)', $$'alice'$$),
+    ('session_regenerate(text,text,interval,boolean)', $$'alice', grace => '1 min'$$),
     ('session_release(text,jsonb,bigint,interval,timestamp with time zone)', $$'alice', '{}'$$),
     ('session_release_raw(text,bytea,bigint,interval,timestamp with time zone)', $$'alice', '\x00'$$),
     ('session_save(text,json,bigint,interval,timestamp with time zone)', $$'alice', '{}'$$),

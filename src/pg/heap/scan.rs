@@ -62,9 +62,12 @@ impl Scan {
             let relation = guard::table_open(table, pg_sys::NoLock as i32);
             let index = version::primary_key(relation);
             let index = guard::index_open(index, pg_sys::AccessShareLock as i32);
-            if access == Access::ReadWrite {
+            if access != Access::ReadOnly {
                 guard::CommandCounterIncrement();
-                guard::PushActiveSnapshot(guard::GetTransactionSnapshot());
+                guard::PushActiveSnapshot(match access {
+                    Access::Latest => guard::GetLatestSnapshot(),
+                    _ => guard::GetTransactionSnapshot(),
+                });
             }
             let slot = guard::table_slot_create(relation, core::ptr::null_mut());
             let scan = version::begin_index_scan(relation, index, guard::GetActiveSnapshot());
@@ -100,7 +103,7 @@ impl Scan {
         unsafe {
             guard::index_endscan(self.scan);
             guard::ExecDropSingleTupleTableSlot(self.slot);
-            if access == Access::ReadWrite {
+            if access != Access::ReadOnly {
                 guard::PopActiveSnapshot();
             }
             guard::index_close(self.index, pg_sys::NoLock as i32);

@@ -1,0 +1,82 @@
+//! Ids in grace: those that a session had before renewals that left them reaching it for a while.
+
+use super::Store;
+use crate::error::{Error, Result};
+use crate::id::SessionKey;
+use crate::lifetime::Grace;
+use crate::pg::{self, LockMode};
+use crate::table::{Found, Look, MovedId, MovedIds};
+
+/// More renewals than a client makes of one session within the longest grace. Rows that were tampered with
+/// may lead round in a circle.
+const MOST_RENEWALS: usize = 1_000;
+
+impl<'call> Store<'call> {
+    /// The session that has the key, expired or not, or the one that an id in grace reaches.
+    ///
+    /// Where there is a session with the key no other is looked for: none can begin under an id in grace.
+    pub(super) fn reach(&self, key: &SessionKey, look: Look) -> Result<Option<Found<'call>>> {
+        match self.table.find(key, look)? {
+            None => self.follow(key, look),
+            found => Ok(found),
+        }
+    }
+
+    /// The session that was moved from this key, maybe on from there, if that leads to it still.
+    ///
+    /// Whoever has renewed it without a grace left nothing to follow; whoever has begun another one under
+    /// the key began it at another time.
+    fn follow(&self, key: &SessionKey, look: Look) -> Result<Option<Found<'call>>> {
+        let moved = MovedIds::beside(&self.table, LockMode::Read)?;
+        let Some(moved) = moved else { return Ok(None) };
+        if moved.waited() {
+            self.now.set(pg::clock());
+        }
+        let Some(mut way) = moved.find(key, look)? else { return Ok(None) };
+        let mut until = way.until;
+        for _ in 0..MOST_RENEWALS {
+            if until <= self.now.get() {
+                break;
+            }
+            if let Some(mut found) = self.table.find(&way.to, look)? {
+                found.reached_until = Some(until);
+                return Ok((found.created_at == way.created_at).then_some(found));
+            }
+            let on = moved.find(&way.to, look)?;
+            let Some(on) = on.filter(|on| on.created_at == way.created_at) else { break };
+            until = until.min(on.until);
+            way = on;
+        }
+        Ok(None)
+    }
+
+    /// Lets the id that the session had before it was moved to the key `to` reach it for a while.
+    pub(super) fn leave_behind(
+        &self,
+        before: &Found<'_>,
+        to: SessionKey,
+        grace: Grace,
+    ) -> Result<()> {
+        let moved = MovedIds::beside(&self.table, LockMode::Write)?;
+        let moved = moved.ok_or(Error::NoTable(c"session_moved"))?;
+        let now = pg::clock();
+        moved.add(&MovedId {
+            from: before.key,
+            to,
+            created_at: before.created_at,
+            moved_at: now,
+            until: grace.end(now),
+        })
+    }
+
+    /// Whether an id that was just given to a session is in grace: a renewal that was under way meanwhile
+    /// had it, and nothing else could keep the id from being given.
+    pub(super) fn is_in_grace(&self, key: &SessionKey) -> Result<bool> {
+        let reached = self.follow(key, Look::Latest)?;
+        let is_in_grace = reached.and_then(|found| self.if_live(found)).is_some();
+        match is_in_grace && pg::keeps_snapshot() {
+            true => Err(Error::Contention),
+            false => Ok(is_in_grace),
+        }
+    }
+}

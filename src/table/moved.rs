@@ -1,0 +1,117 @@
+//! The table `session_moved`: ids that sessions had, and that keep reaching them for a while.
+//!
+//! A row is written only by a renewal that asks for it, so writes go by SQL. Looking one up is what every
+//! request with an unknown id does, so that goes straight through the index where nothing stands between.
+
+use super::MOVED;
+use super::columns::ColumnType;
+use super::open::{Look, OpenTable};
+use super::statements::Statement;
+use crate::error::{Error, Result};
+use crate::id::SessionKey;
+use crate::pg::{self, Access, Column, Columns, Layout, LockMode, Timestamp, Value};
+use pgrx::{PgSqlErrorCode, PgTryBuilder};
+use std::panic::AssertUnwindSafe;
+
+/// An id that a session had.
+pub struct MovedId {
+    /// SHA-256 of that id.
+    pub from: SessionKey,
+    /// SHA-256 of the one that the session got instead.
+    pub to: SessionKey,
+    /// When the session was created, by which it is recognised.
+    pub created_at: Timestamp,
+    /// When it was moved.
+    pub moved_at: Timestamp,
+    /// Until when the old id reaches it.
+    pub until: Timestamp,
+}
+
+/// The columns, in the order of [`MovedId::values`].
+pub(super) const COLUMNS: &[Column] = &[
+    column::<SessionKey>(c"moved_key"),
+    column::<SessionKey>(c"session_key"),
+    column::<Timestamp>(c"created_at"),
+    column::<Timestamp>(c"moved_at"),
+    column::<Timestamp>(c"valid_until"),
+];
+
+const fn column<T: ColumnType>(name: &'static core::ffi::CStr) -> Column {
+    Column { name, kind: T::KIND, is_nullable: T::IS_NULLABLE }
+}
+
+/// The table as reading it without the executor relies on it.
+pub(super) static LAYOUT: Layout = Layout {
+    columns: COLUMNS,
+    key: 0,
+    checks: &[
+        c"pg_catalog.octet_length(moved_key) OPERATOR(pg_catalog.=) 32",
+        c"pg_catalog.octet_length(session_key) OPERATOR(pg_catalog.=) 32",
+    ],
+};
+
+impl MovedId {
+    fn read(row: &impl Columns) -> Option<Self> {
+        Some(Self {
+            from: ColumnType::read(row, 0)?,
+            to: ColumnType::read(row, 1)?,
+            created_at: ColumnType::read(row, 2)?,
+            moved_at: ColumnType::read(row, 3)?,
+            until: ColumnType::read(row, 4)?,
+        })
+    }
+
+    fn values(&self) -> [Value<'_>; COLUMNS.len()] {
+        let Self { from, to, created_at, moved_at, until } = self;
+        [from.value(), to.value(), created_at.value(), moved_at.value(), until.value()]
+    }
+}
+
+/// The table, open for a call.
+pub struct MovedIds<'call>(OpenTable<'call>);
+
+impl<'call> MovedIds<'call> {
+    /// The table beside that of the sessions; `None` if there is none, as before 0.3.0.
+    pub fn beside(sessions: &OpenTable<'call>, mode: LockMode) -> Result<Option<Self>> {
+        let schema = || pg::schema_of_table(sessions.oid());
+        Ok(OpenTable::open_in(MOVED, sessions.call, mode, schema)?.map(Self))
+    }
+
+    /// Whether others had to be waited for.
+    pub fn waited(&self) -> bool {
+        self.0.waited()
+    }
+
+    /// What is known of an id that a session had.
+    pub fn find(&self, key: &SessionKey, look: Look) -> Result<Option<MovedId>> {
+        self.0.look(look, |access| match self.0.plain() {
+            Some(plain) => {
+                plain.find(&self.0.lock, key.as_bytes(), access, |row| MovedId::read(row))?
+            }
+            None => self.find_by_sql(key, access),
+        })
+    }
+
+    fn find_by_sql(&self, key: &SessionKey, access: Access) -> Option<MovedId> {
+        let read = |rows: pg::Rows<'_>| MovedId::read(&rows.first()?);
+        self.0.run(Statement::FindMoved, [key.value()], access, read)
+    }
+
+    /// Adds an id, in place of what is left of an earlier one.
+    pub fn add(&self, moved: &MovedId) -> Result<()> {
+        self.0.change(Statement::ForgetMoved, [moved.from.value()]);
+        let add = || Ok(self.0.write(Statement::AddMoved, moved.values()));
+        let added = PgTryBuilder::new(AssertUnwindSafe(add))
+            // The caller raises this as its own error. The row is one that this transaction cannot see.
+            .catch_when(PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION, |_| Err(Error::Contention))
+            .execute()?;
+        if added.is_done() { Ok(()) } else { Err(Error::Suppressed) }
+    }
+
+    /// Removes up to `max_rows` ids that reach nothing any more since `now` and that nobody has locked;
+    /// how many.
+    pub fn collect(&self, now: Timestamp, max_rows: Option<i64>) -> u64 {
+        let limit = max_rows.map_or(Value::Null, Value::Int8);
+        self.0.change(Statement::CollectMoved, [Value::Time(now), limit])
+    }
+}
