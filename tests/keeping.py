@@ -4,11 +4,11 @@ import psycopg
 from conftest import expires_in
 
 # All that a client can know of them, by their ids.
-LOAD = "SELECT load::text FROM unnest('{live,raw,expired}'::text[]) sid, session_load(sid, false) load ORDER BY sid"
+LOAD = "SELECT load::text FROM unnest('{live,raw,expired,renewed}'::text[]) sid, session_load(sid, false) load ORDER BY sid"
 
 
 def fill(owner, schema="public"):
-    """Two live sessions, one with all that a session can have, and one that is expired."""
+    """Three live sessions, one with all that a session can have, and one that is expired."""
     owner.execute(f"SET search_path = {schema}")
     owner.execute("""SELECT session_create('{"cart": [1.50, "é"]}', 'live', '2 h', '2100-01-01')""")
     owner.execute("SELECT session_set('live', 'n', '1')")
@@ -16,6 +16,10 @@ def fill(owner, schema="public"):
     owner.execute("UPDATE session SET principal = 'alice' WHERE session_key = sha256('live')")
     owner.execute("SELECT session_create('{}', 'expired')")
     expires_in(owner, "expired", "-1 s")
+    # The id of before a renewal, where the version can keep it alive.
+    owner.execute("SELECT session_create('{}', 'renewed')")
+    if owner.execute("SELECT to_regclass('session_moved')").fetchone()[0]:
+        owner.execute("SELECT session_regenerate('renewed', grace => '5 min')")
     owner.execute("UPDATE session_sweep SET sweeps = 7, total_rows = 70")
 
 

@@ -45,7 +45,7 @@ def test_dump_and_restore_keep_the_sessions(server, bare_database, options, sche
     owner.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}; CREATE EXTENSION session_store SCHEMA {schema}")
     fill(owner, schema)
     before = owner.execute(LOAD).fetchall()
-    assert len(before) == 2
+    assert len(before) == 3
     stored = rows(owner, schema)
     restored = server.create_database()
     dump_and_restore(bare_database, restored, options)

@@ -81,7 +81,7 @@ def test_dump_and_restore(server, old, schema, options):
     owner = source.connect()
     owner.execute(f"SET search_path = {schema}")
     before, stored = owner.execute(LOAD).fetchall(), rows(owner, schema)
-    assert len(before) == 2
+    assert len(before) == 3
     dump_and_restore(source, target, options)
     check(target, before, stored, schema)
     check_catalog(target, schema)
@@ -113,7 +113,7 @@ def test_pg_upgrade(server, old, settings, version):
     source = filled(old, which=f"VERSION '{version}'" if version else "")
     owner = source.connect()
     before, stored = owner.execute(LOAD).fetchall(), rows(owner)
-    assert len(before) == 2
+    assert len(before) == 3
     suit(owner, server)
     old.stop()
     # The servers that pg_upgrade starts would sweep, and tell of it.

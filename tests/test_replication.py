@@ -117,6 +117,17 @@ def test_reads_work_on_a_standby_and_writes_are_25006(owner, there):
     assert one(owner, "SELECT session_gc()") == 1, "nothing has been removed there"
 
 
+def test_an_id_in_grace_is_known_on_a_standby(standby, owner, there):
+    reader = there.connect(APP)
+    assert one(reader, "SELECT session_get('s')") == {"k": 1}
+    owner.execute("SELECT session_regenerate('s', 'n', '5 min')")
+    catch_up(owner, standby)
+    assert reader.execute("SELECT session_get('s'), session_get('n')").fetchone() == ({"k": 1}, {"k": 1})
+    owner.execute("SELECT session_regenerate('n', 's too')")
+    catch_up(owner, standby)
+    assert reader.execute("SELECT session_get('s'), session_get('n')").fetchone() == (None, None)
+
+
 def test_what_the_primary_changes_is_seen_at_once_by_a_connection_that_read_before(standby, owner, there):
     reader = there.connect(APP)
     assert one(reader, "SELECT session_get('s')") == {"k": 1}

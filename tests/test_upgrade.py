@@ -23,7 +23,7 @@ SCRIPTS = {path.stem.removeprefix("session_store--"): path for path in (ROOT / "
 RELEASED = sorted(SCRIPTS)
 
 # Golden tests that call what released versions did not have before their schema is updated, or that create the newest one.
-NEWER = {"arguments", "catalog", "damaged", "expired", "manager", "pop", "privilege_matrix", "privileges", "schema"}
+NEWER = {"arguments", "catalog", "damaged", "expired", "grace", "manager", "pop", "privilege_matrix", "privileges", "schema"}
 
 
 def install_scripts(bin=PG_BIN):
@@ -88,7 +88,7 @@ def test_an_update_ends_with_a_fresh_install_and_all_sessions(server, version, b
     client.execute(f"SET search_path = {schema}")
     client.execute("SELECT session_create(jsonb_build_object('text', repeat('x', 100000)), 'large')")  # compressed
     before, stored = client.execute(LOAD).fetchall(), rows(owner, schema)
-    assert len(before) == 2
+    assert len(before) == 3
 
     owner.execute("ALTER EXTENSION session_store UPDATE")
     assert_same(described(owner), described(fresh.connect()), "updated")

@@ -127,6 +127,26 @@ def test_batches_are_transactions_of_the_size_that_is_set_also_in_mid_sweep(new_
     assert batches(owner) == [7, 7, 7, 50, 29]
 
 
+def test_ids_that_sessions_had_go_when_their_grace_is_over(database, owner):
+    owner.execute("""
+        INSERT INTO session_moved
+        SELECT sha256('old' || i::text::bytea), sha256('new'), now(), now(), now() + CASE WHEN i > 3 THEN '-1 s' ELSE '1 min' END::interval
+        FROM generate_series(1, 23) AS i""")
+    wait_until(lambda: one(owner, "SELECT count(*) FROM session_moved") == 3)
+    add_expired(owner, 3)
+    wait_until_swept(owner)
+    wait_for_sweeps(owner, 1)
+    assert stats(owner).total_rows == 3, "they are no sessions"
+    assert one(owner, "SELECT count(*) FROM session_moved") == 3
+    # While somebody holds that table sessions go all the same.
+    other = database.connect(autocommit=False)
+    other.execute("LOCK session_moved")
+    add_expired(owner, 3)
+    wait_until_swept(owner)
+    wait_until(lambda: stats(owner).last_error)
+    assert "lock timeout" in stats(owner).last_error
+
+
 @pytest.mark.parametrize("lock", ["UPDATE", "KEY SHARE"])
 def test_locked_rows_are_skipped_and_collected_next_time(database, owner, lock):
     other = database.connect(autocommit=False)
