@@ -80,6 +80,8 @@ CALLS = [
     Call("`session_get(sid, key)`", "SELECT session_get($1, 'user_id')", {"text": "{sid}"}),
     Call("`session_get(sid)`", "SELECT session_get($1)", {"text": "{sid}"}),
     Call("`session_fetch`", "SELECT data, version FROM session_fetch($1)", {"text": "{sid}"}),
+    Call("`session_exist`", "SELECT session_exist($1)", {"text": "{sid}"}),
+    Call("`session_exist` of an unknown id", "SELECT session_exist($1)", {"text": "no {sid}"}),
     Call("`session_load`", "SELECT data, version FROM session_load($1)", {"text": "{sid}"}),
     Call("`session_touch`", "SELECT session_touch($1)", {"text": "{sid}"}),
     Call("`session_set`", "SELECT session_set($1, 'seen', $2)", {"text": "{sid}", "jsonb": "{seen}"}),
@@ -88,7 +90,9 @@ CALLS = [
     Call("`session_release`", "SELECT session_release($1, $2)", JSONB),
     Call("`session_release_raw`", "SELECT session_release_raw($1, $2)", {"text": "{sid}", "bytea": "{document}"}),
     Call("`session_create`", "SELECT session_create($1)", {"jsonb": "{document}"}),
+    Call("`session_save` of a new one", "SELECT session_save($1, $2, 0)", {**JSON, "text": "new {sid}"}, ends=True),
     Call("`session_regenerate`", "SELECT session_regenerate($1)", {"text": "{sid}"}, ends=True),
+    Call("`session_regenerate` with a grace", "SELECT session_regenerate($1, NULL, '1 min')", {"text": "{sid}"}, ends=True),
     Call("`session_destroy`", "SELECT session_destroy($1)", {"text": "{sid}"}, ends=True),
 ]
 

@@ -80,6 +80,7 @@ KINDS_OF_CALLS = {
         "session_regenerate('s', 'x')": "delete x, rename",
         "session_regenerate('s', 'other')": "",
         "session_regenerate('n', 'm')": "insert",
+        "session_regenerate('s', 'n', '1 min')": "rename",
         "session_regenerate('x')": "insert",
         "session_regenerate('x', must_exist => true)": "",
         "session_set(session_regenerate(session_create('{}', 'n')), 'k', '2')": "insert, rename n, write m",
