@@ -90,10 +90,10 @@ CALLS = [
     Call("`session_release`", "SELECT session_release($1, $2)", JSONB),
     Call("`session_release_raw`", "SELECT session_release_raw($1, $2)", {"text": "{sid}", "bytea": "{document}"}),
     Call("`session_create`", "SELECT session_create($1)", {"jsonb": "{document}"}),
-    Call("`session_save` of a new one", "SELECT session_save($1, $2, 0)", {**JSON, "text": "new {sid}"}, ends=True),
     Call("`session_regenerate`", "SELECT session_regenerate($1)", {"text": "{sid}"}, ends=True),
-    Call("`session_regenerate` with a grace", "SELECT session_regenerate($1, NULL, '1 min')", {"text": "{sid}"}, ends=True),
     Call("`session_destroy`", "SELECT session_destroy($1)", {"text": "{sid}"}, ends=True),
+    Call("`session_regenerate` with a grace", "SELECT session_regenerate($1, NULL, '1 min')", {"text": "{sid}"}, ends=True),
+    Call("`session_save` of a new one", "SELECT session_save($1, $2, 0)", {**JSON, "text": "new {sid}"}, ends=True),
 ]
 
 
