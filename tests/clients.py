@@ -31,6 +31,7 @@ STATEMENTS = {
     "read": "session_read(%s)",
     "start": "data, version, sid, is_new FROM session_start(%s)",
     "regenerate": "session_regenerate(%s, %s)",
+    "renew": "session_regenerate(%s, %s, '5 min')",
     "destroy": "session_destroy(%s)",
     "gc": "session_gc() FROM (SELECT %s::text) AS no_session",
 }
@@ -77,7 +78,7 @@ class Client:
         return ((others[0], value, others[1]) if others else value), version
 
     def random_call(self, random, sids, new_sids, generate=True):
-        """Any call, on any of these sessions; regenerate leads to one of the new ids or, maybe, a generated one."""
+        """Any call, on any of these sessions; a renewal leads to one of the new ids or, maybe, a generated one."""
         name = random.choices(list(WEIGHTS), WEIGHTS.values())[0]
         sid = random.choice(sids)
         if name in ("release_at", "save_at") and sid not in self.versions:
@@ -92,7 +93,7 @@ class Client:
 
 
 WEIGHTS = dict.fromkeys(STATEMENTS, 2) | dict.fromkeys(["set", "release_at"], 6)
-WEIGHTS |= dict.fromkeys(["load", "regenerate", "create", "read", "put"], 4)
+WEIGHTS |= dict.fromkeys(["load", "regenerate", "renew", "create", "read", "put"], 4)
 
 
 def arguments_of(name, random, new, version):
@@ -114,6 +115,7 @@ def arguments_of(name, random, new, version):
         "put": (data, seconds),
         "create": (data, seconds),
         "regenerate": (new,),
+        "renew": (new,),
     }.get(name, ())
 
 

@@ -1,6 +1,7 @@
 """What calls do to sessions when they come one after the other: the README's rules, short enough to be believed.
 
-A session id leads to a session or to none. `step` says what may follow when a call takes effect and returns what it
+A session id leads to a session or to none: to the one that has it, or to the one that had it before renewals with a
+grace, which lasts longer than any history. `step` says what may follow when a call takes effect and returns what it
 did. What a call does not tell is kept open: the version of a session that changed since somebody saw it, and the moment
 at which a session with a deadline ends.
 """
@@ -28,6 +29,7 @@ class Session(NamedTuple):
     version: int = 0  # as it was seen last, or 0
     changed: bool = True  # since then
     ends: tuple = NEVER  # at some time between these two
+    born: tuple = ()  # the call that began it: another one under the same id is another session
 
     def holding(self, pairs):
         """A write that changes nothing leaves the version."""
@@ -57,6 +59,9 @@ class Call(NamedTuple):
             return [None]
         return [session] if self.returned < session.ends[0] else [session, None]
 
+    def born(self):
+        return self.client, self.invoked
+
     def end(self, seconds):
         """When a session ends that gets a deadline so many seconds after this call."""
         return NEVER if seconds is None else (self.invoked + seconds, self.returned + seconds)
@@ -65,10 +70,26 @@ class Call(NamedTuple):
 class State(NamedTuple):
     sessions: frozenset = frozenset()  # of pairs of sid and Session
     looked: frozenset = frozenset()  # calls that are half done, see regenerate()
+    moved: frozenset = frozenset()  # of (old sid, new sid, who was born): renewals with a grace
 
     def with_session(self, sid, session):
         others = {pair for pair in self.sessions if pair[0] != sid}
         return self._replace(sessions=frozenset(others | ({(sid, session)} if session else set())))
+
+    def reach(self, sid):
+        """The id of the session that this one leads to, and the session; itself and None if to none."""
+        sessions, at, born = dict(self.sessions), sid, None
+        while at not in sessions:
+            ways = [(new, who) for old, new, who in self.moved if old == at and born in (None, who)]
+            if not ways:
+                return sid, None
+            ((at, born),) = ways
+        found = sessions[at]
+        return (at, found) if born in (None, found.born) else (sid, None)
+
+    def with_moved(self, old, new, session):
+        others = {way for way in self.moved if way[0] != old}
+        return self._replace(moved=frozenset(others | {(old, new, session.born)}))
 
 
 # A rule takes the call, the live session or None, and the arguments; it gives the value and the session that is left.
@@ -103,8 +124,8 @@ def release_at(_, session, data, version):
     return SAVED, session.holding(data)
 
 
-def save_new(_, session, data):
-    return (None, session) if session else (SAVED, Session(data))
+def save_new(call, session, data):
+    return (None, session) if session else (SAVED, Session(data, born=call.born()))
 
 
 def pop(_, session, key):
@@ -113,11 +134,11 @@ def pop(_, session, key):
 
 
 def put(call, session, data, seconds):
-    return SAVED, (session or Session()).holding(data)._replace(ends=call.end(seconds))
+    return SAVED, (session or Session(born=call.born())).holding(data)._replace(ends=call.end(seconds))
 
 
 def create(call, session, data, seconds):
-    return (EXISTS, session) if session else (call.sid, Session(data, ends=call.end(seconds)))
+    return (EXISTS, session) if session else (call.sid, Session(data, ends=call.end(seconds), born=call.born()))
 
 
 def touch(call, session, seconds):
@@ -125,7 +146,7 @@ def touch(call, session, seconds):
 
 
 def read(call, session):
-    session = session or (None if call.strict else Session())
+    session = session or (None if call.strict else Session(born=call.born()))
     return session and session.data, session
 
 
@@ -157,11 +178,12 @@ RULES = {
 WITHOUT_SESSION = dict.fromkeys(["set", "merge", "delete", "flush"], NO_SESSION)
 WITHOUT_SESSION |= dict.fromkeys(["patch", "pop", "release", "release_at", "save_at"])
 WITHOUT_SESSION |= {"touch": False, "keep": False, "destroy": False}
+RENEWALS = ["regenerate", "renew"]  # without and with a grace
 
 
 def only_looks(call):
     """Whether the call leaves every state as it is; a version that is seen is a change."""
-    return call.name in ("get", "get_key", "exist") or isinstance(call.value, Failure) and call.name != "regenerate"
+    return call.name in ("get", "get_key", "exist") or isinstance(call.value, Failure) and call.name not in RENEWALS
 
 
 def step(state, call):
@@ -169,12 +191,11 @@ def step(state, call):
     if call.name == "gc" or call.value == SERIALIZATION:
         yield state, True  # no live session is touched
         return
-    sessions = dict(state.sessions)
-    found = sessions.get(call.sid)
+    at, found = state.reach(call.sid)
     if call.name == "start":
-        yield from start(state, call, found)
-    elif call.name == "regenerate":
-        yield from regenerate(state, call, found, sessions.get(call.arguments[0]))
+        yield from start(state, call, at, found)
+    elif call.name in RENEWALS:
+        yield from regenerate(state, call, at, found)
     else:
         for session in call.may_find(found):
             if session is None and call.name in WITHOUT_SESSION:
@@ -183,7 +204,9 @@ def step(state, call):
                 value, left = RULES[call.name](call, session, *call.arguments)
             if session is None and left is None:
                 left = found  # one that is ending: another call may have begun before its end
-            yield from answered(state, call, value, left)
+            elif session is None:
+                at = call.sid
+            yield from answered(state, call, value, at, left)
 
 
 def outcomes(state, call):
@@ -192,39 +215,45 @@ def outcomes(state, call):
         yield from [following] if done else outcomes(following, call)
 
 
-def answered(state, call, value, left):
+def answered(state, call, value, at, left):
     if call.version is not None:
         left = left and left.seen(call.version)
     if call.value == UNKNOWN or value == call.value and (left or call.version is None):
-        yield state.with_session(call.sid, left), True
+        yield state.with_session(at, left), True
 
 
-def start(state, call, found):
+def start(state, call, at, found):
     sid, data, is_new = call.value if isinstance(call.value, tuple) and len(call.value) == 3 else (None, None, None)
     for session in call.may_find(found):
         if session and (sid, data, is_new) == (call.sid, session.data, False) and session.seen(call.version):
-            yield state.with_session(sid, session.seen(call.version)), True
+            yield state.with_session(at, session.seen(call.version)), True
         if session is None and is_new and data == frozenset() and sid not in dict(state.sessions):
-            yield state.with_session(sid, Session().seen(call.version)), True
+            yield state.with_session(sid, Session(born=call.born()).seen(call.version)), True
 
 
-def regenerate(state, call, found, taken):
+def regenerate(state, call, at, found):
     """The id is call.sid, the new one the argument, or None if it is to be generated.
 
     Moving a session takes effect at one moment. Where there is none to move, the call looks, and begins the empty
-    session a moment later.
+    session a moment later. With a grace, what was moved from this id before is not moved again.
     """
-    new = call.arguments[0] or call.value
+    new, is_renewal = call.arguments[0] or call.value, call.name == "renew"
+    _, taken = state.reach(new)
     for session, target in product(call.may_find(found), call.may_find(taken)):
         if target and call.value in (EXISTS, UNKNOWN):
             yield state, True
         if call in state.looked:
             if target is None and call.value in (new, UNKNOWN):
-                yield State(state.sessions, state.looked - {call}).with_session(new, Session()), True
+                began = state._replace(looked=state.looked - {call})
+                yield began.with_session(new, Session(born=call.born())), True
         elif session is None and call.strict:  # also where the new id is taken, which is as true
             if call.value in (NO_SESSION, UNKNOWN):
+                yield state, True
+        elif session and is_renewal and at != call.sid:
+            if call.value in (call.sid, UNKNOWN):
                 yield state, True
         elif target is None and session is None:
             yield state._replace(looked=state.looked | {call}), False
         elif target is None and call.value in (new, UNKNOWN):
-            yield state.with_session(call.sid, None).with_session(new, session), True
+            moved = state.with_session(at, None).with_session(new, session)
+            yield moved.with_moved(at, new, session) if is_renewal else moved, True

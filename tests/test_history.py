@@ -58,11 +58,11 @@ def play(clients, barrier, number):
         barrier.wait()
         for _ in range(CALLS):
             assert client.random_call(calls, sids + generated[-2:], sids), "no answer"
-            if client.calls[-1].name in ("start", "regenerate") and len(new_id(client.calls[-1])) == 64:
+            if client.calls[-1].name in ("start", "regenerate", "renew") and len(new_id(client.calls[-1])) == 64:
                 generated.append(new_id(client.calls[-1]))
 
     list(THREADS.map(work, clients))
-    for sid in [*sids, *generated]:
+    for sid in [*sids, *sorted(set(generated))]:
         clients[0].call("peek", sid)
 
 

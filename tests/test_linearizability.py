@@ -20,6 +20,7 @@ DESTROYED = call(2, 5, "destroy", value=True)
 MOVED = call(2, 5, "regenerate", "t", value="t")
 LOADED = call(1, 2, "load", value=data(), version=7)
 SAVED_A = call(2, 5, "release_at", data(a=1), 7, value=SAVED, version=8)
+RENEWED = call(2, 5, "renew", "t", value="t")
 SHORT = call(0, 1, "create", data(), 10, value="s")
 
 GOOD = {
@@ -42,6 +43,18 @@ GOOD = {
     "a move that was refused for either reason": [
         CREATED, MOVED, call(6, 7, "regenerate", "t", value=EXISTS, strict=True),
         call(6, 7, "regenerate", "t", value=NO_SESSION, strict=True)],
+    "a session under both ids for a while": [
+        CREATED, RENEWED, call(6, 7, "set", "a", 1, value=SAVED, version=7), call(8, 9, "get", value=data(a=1), sid="t"),
+        call(8, 9, "create", data(), None, value=EXISTS), call(8, 9, "regenerate", "s", value=EXISTS, sid="t")],
+    "two that renew one id": [
+        CREATED, RENEWED, call(2, 5, "renew", "u", value="s"), call(8, 9, "exist", value=False, sid="u")],
+    "a renewal without a grace ends the chain": [
+        CREATED, RENEWED, call(6, 7, "renew", "u", value="u", sid="t"), call(8, 9, "exist", value=True),
+        call(10, 11, "regenerate", "v", value="v"), call(12, 13, "exist", value=False), call(12, 13, "exist", value=False, sid="t"),
+        call(12, 13, "exist", value=False, sid="u"), call(12, 13, "exist", value=True, sid="v")],
+    "another session under the last id": [
+        CREATED, RENEWED, call(6, 7, "destroy", value=True), call(8, 9, "create", data(), None, value="t", sid="t"),
+        call(10, 11, "exist", value=False), call(10, 11, "create", data(), None, value="s")],
     "a conflict": [CREATED, call(2, 3, "set", "a", 1, value=Failure("40001")), call(4, 5, "get", value=data())],
 }  # fmt: skip
 BAD = {
@@ -56,6 +69,14 @@ BAD = {
     "a resurrection under the old id": [CREATED, MOVED, call(6, 7, "exist", value=True)],
     "a session under both ids": [
         CREATED, MOVED, call(3, 3.5, "exist", value=True, sid="t"), call(4, 4.5, "exist", value=True)],
+    "an id in grace that leads nowhere": [CREATED, RENEWED, call(6, 7, "exist", value=False)],
+    "an id that reaches a session after a renewal without a grace": [
+        CREATED, RENEWED, call(6, 7, "regenerate", "u", value="u", sid="t"), call(8, 9, "exist", value=True)],
+    "an id in grace that is given away": [CREATED, RENEWED, call(6, 7, "create", data(), None, value="s")],
+    "two that renew one id to two": [CREATED, RENEWED, call(2, 5, "renew", "u", value="u")],
+    "an id that reaches another session": [
+        CREATED, RENEWED, call(6, 7, "destroy", value=True), call(8, 9, "create", data(), None, value="t", sid="t"),
+        call(10, 11, "exist", value=True)],
     "a stale read": [CREATED, SET_A, call(6, 7, "get", value=data())],
     "a read that goes back": [
         CREATED, SET_A, call(3, 3.5, "get", value=data(a=1)), call(4, 4.5, "get", value=data())],
