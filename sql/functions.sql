@@ -30,12 +30,14 @@ COMMENT ON FUNCTION @extschema@.session_get(text) IS 'all values of a session; N
 COMMENT ON FUNCTION @extschema@.session_get(text, text) IS 'one value of a session; NULL if the session or the key is absent';
 COMMENT ON FUNCTION @extschema@.session_set(text, text, jsonb) IS 'set one key; returns the version; P0002 if there is no live session';
 COMMENT ON FUNCTION @extschema@.session_merge(text, jsonb, text[], interval, timestamptz) IS 'drop the keys of remove and set those of patch, at once; returns the version; P0002 if there is no live session';
-COMMENT ON FUNCTION @extschema@.session_patch(text, json, text[], interval, timestamptz) IS 'session_merge for a client that has JSON text; returns the version, NULL if there is no live session';
+COMMENT ON FUNCTION @extschema@.session_patch(text, json, text[], interval, timestamptz) IS 'session_patch for an argument that is a json already';
+COMMENT ON FUNCTION @extschema@.session_patch(text, text, text[], interval, timestamptz) IS 'session_merge for a client that has JSON text; returns the version, NULL if there is no live session';
 COMMENT ON FUNCTION @extschema@.session_delete(text, text) IS 'drop one key; returns whether it was there; P0002 if there is no live session';
 COMMENT ON FUNCTION @extschema@.session_pop(text, text) IS 'drop one key and return its value; NULL if the session or the key is absent';
 COMMENT ON FUNCTION @extschema@.session_flush(text) IS 'drop all keys; returns the version; P0002 if there is no live session';
 COMMENT ON FUNCTION @extschema@.session_release(text, jsonb, bigint, interval, timestamptz) IS 'save all values; returns the version, NULL if the session is gone or no longer at the given version; at version 0 it is created, NULL if there is one';
-COMMENT ON FUNCTION @extschema@.session_save(text, json, bigint, interval, timestamptz) IS 'session_release for a client that has JSON text: keeps the order of keys, all digits and U+0000';
+COMMENT ON FUNCTION @extschema@.session_save(text, json, bigint, interval, timestamptz) IS 'session_save for an argument that is a json already';
+COMMENT ON FUNCTION @extschema@.session_save(text, text, bigint, interval, timestamptz) IS 'session_release for a client that has JSON text: keeps the order of keys, all digits and U+0000';
 COMMENT ON FUNCTION @extschema@.session_put(text, jsonb, interval, timestamptz) IS 'create or replace a session; returns the version; can resurrect a destroyed session: prefer session_release';
 
 COMMENT ON FUNCTION @extschema@.session_create_raw(bytea, text, interval, timestamptz) IS 'session_create for an opaque payload';

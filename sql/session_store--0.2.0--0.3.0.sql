@@ -12,6 +12,7 @@ CREATE TABLE @extschema@.session_moved (
 )
 WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 
+CREATE INDEX session_moved_session_key ON @extschema@.session_moved (session_key);
 CREATE INDEX session_moved_valid_until ON @extschema@.session_moved (valid_until);
 
 COMMENT ON TABLE @extschema@.session_moved IS 'ids that sessions had before session_regenerate with a grace, which reach them for that long';
@@ -113,6 +114,18 @@ RETURNS bigint
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'session_save_wrapper';
 
+CREATE FUNCTION @extschema@.session_save(sid text, data text, version bigint DEFAULT NULL,
+    lifetime interval DEFAULT NULL, deadline timestamptz DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'session_save_text_wrapper';
+
+CREATE FUNCTION @extschema@.session_patch(sid text, patch text, remove text[] DEFAULT NULL,
+    lifetime interval DEFAULT NULL, deadline timestamptz DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'session_patch_text_wrapper';
+
 CREATE FUNCTION @extschema@.session_patch(sid text, patch json, remove text[] DEFAULT NULL,
     lifetime interval DEFAULT NULL, deadline timestamptz DEFAULT NULL)
 RETURNS bigint
@@ -137,8 +150,10 @@ COMMENT ON FUNCTION @extschema@.session_read(text, interval, timestamptz) IS 'al
 COMMENT ON FUNCTION @extschema@.session_regenerate(text, text, interval, boolean) IS 'move a session to a new id, generated unless given; returns the new id; 23505 if that is live; if there is none an empty session begins, or with must_exist nothing and NULL; for the time of grace the old id reaches it, and renewing that one with a grace moves nothing and returns it';
 COMMENT ON FUNCTION @extschema@.session_clear() IS 'end all sessions; returns how many';
 COMMENT ON FUNCTION @extschema@.session_merge(text, jsonb, text[], interval, timestamptz) IS 'drop the keys of remove and set those of patch, at once; returns the version; P0002 if there is no live session';
-COMMENT ON FUNCTION @extschema@.session_save(text, json, bigint, interval, timestamptz) IS 'session_release for a client that has JSON text: keeps the order of keys, all digits and U+0000';
-COMMENT ON FUNCTION @extschema@.session_patch(text, json, text[], interval, timestamptz) IS 'session_merge for a client that has JSON text; returns the version, NULL if there is no live session';
+COMMENT ON FUNCTION @extschema@.session_save(text, text, bigint, interval, timestamptz) IS 'session_release for a client that has JSON text: keeps the order of keys, all digits and U+0000';
+COMMENT ON FUNCTION @extschema@.session_save(text, json, bigint, interval, timestamptz) IS 'session_save for an argument that is a json already';
+COMMENT ON FUNCTION @extschema@.session_patch(text, text, text[], interval, timestamptz) IS 'session_merge for a client that has JSON text; returns the version, NULL if there is no live session';
+COMMENT ON FUNCTION @extschema@.session_patch(text, json, text[], interval, timestamptz) IS 'session_patch for an argument that is a json already';
 COMMENT ON FUNCTION @extschema@.session_pop(text, text) IS 'drop one key and return its value; NULL if the session or the key is absent';
 COMMENT ON FUNCTION @extschema@.session_release(text, jsonb, bigint, interval, timestamptz) IS 'save all values; returns the version, NULL if the session is gone or no longer at the given version; at version 0 it is created, NULL if there is one';
 COMMENT ON FUNCTION @extschema@.session_read_raw(text, interval, timestamptz) IS 'the opaque payload of a session, which is created with an empty one if there is none (no row instead if session_store.strict)';

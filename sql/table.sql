@@ -80,6 +80,7 @@ CREATE TABLE @extschema@.session_moved (
 )
 WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 
+CREATE INDEX session_moved_session_key ON @extschema@.session_moved (session_key);
 CREATE INDEX session_moved_valid_until ON @extschema@.session_moved (valid_until);
 
 COMMENT ON TABLE @extschema@.session_moved IS 'ids that sessions had before session_regenerate with a grace, which reach them for that long';

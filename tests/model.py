@@ -88,8 +88,10 @@ class State(NamedTuple):
         return (at, found) if born in (None, found.born) else (sid, None)
 
     def with_moved(self, old, new, session):
-        others = {way for way in self.moved if way[0] != old}
-        return self._replace(moved=frozenset(others | {(old, new, session.born)}))
+        """After this the old id leads there; what led there before stays dead, and does with session None."""
+        others = {way for way in self.moved if way[1] != new}
+        ours = {(old, new, session.born)} if session else set()
+        return self._replace(moved=frozenset({way for way in others if not ours or way[0] != old} | ours))
 
 
 # A rule takes the call, the live session or None, and the arguments; it gives the value and the session that is left.
@@ -256,4 +258,4 @@ def regenerate(state, call, at, found):
             yield state._replace(looked=state.looked | {call}), False
         elif target is None and call.value in (new, UNKNOWN):
             moved = state.with_session(at, None).with_session(new, session)
-            yield moved.with_moved(at, new, session) if is_renewal else moved, True
+            yield moved.with_moved(at, new, session if is_renewal else None), True

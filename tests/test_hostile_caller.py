@@ -138,8 +138,8 @@ def test_a_call_by_another_name_is_the_same_call(owner, client, role):
         client.execute("CREATE OPERATOR public.#> (LEFTARG = text, RIGHTARG = text, FUNCTION = session_get)")
         assert one(client, "SELECT 's'::text OPERATOR(public.#>) 'k'::text") == 1
     elif role == "an aggregate":
-        client.execute("CREATE AGGREGATE renew(text, boolean) (SFUNC = session_regenerate, STYPE = text, INITCOND = 's')")
-        assert one(client, "SELECT renew(sid, true ORDER BY sid) FROM unnest('{t,u,v}'::text[]) AS sid") == "v"
+        client.execute("CREATE AGGREGATE renew(text, interval, boolean) (SFUNC = session_regenerate, STYPE = text, INITCOND = 's')")
+        assert one(client, "SELECT renew(sid, '0', true ORDER BY sid) FROM unnest('{t,u,v}'::text[]) AS sid") == "v"
         assert one(client, "SELECT session_get('v', 'k')") == 1
     elif role == "a cast":
         client.execute("CREATE DOMAIN public.sid AS text; CREATE TYPE public.cookie AS (sid text)")

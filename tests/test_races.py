@@ -131,6 +131,7 @@ WAITING = [
     (LEAVE, "session_regenerate('s', 'm', '1 min')", "s", {"n": OLD}),
     (LEAVE, "session_regenerate('s', grace => '1 min', must_exist => true)", "s", {"n": OLD}),
     (LEAVE, LEAVE, "s", {"n": OLD}),
+    (LEAVE, MOVE, "23505", {"n": OLD}),
     (LEAVE, CREATE_N, "23505", {"n": OLD}),
     (LEAVE, "session_regenerate('other', 'n')", "23505", {"n": OLD}),
     (SET, LEAVE, "n", {"n": OLD | {"k": 1}}),

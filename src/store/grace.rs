@@ -69,6 +69,15 @@ impl<'call> Store<'call> {
         })
     }
 
+    /// Sees to it that ids which led to this key once do not do so again, now that a session has it that
+    /// had it before.
+    pub(super) fn forget_ways_to(&self, key: &SessionKey) -> Result<()> {
+        if let Some(moved) = MovedIds::beside(&self.table, LockMode::Write)? {
+            moved.forget_ways_to(key);
+        }
+        Ok(())
+    }
+
     /// Whether an id that was just given to a session is in grace: a renewal that was under way meanwhile
     /// had it, and nothing else could keep the id from being given.
     pub(super) fn is_in_grace(&self, key: &SessionKey) -> Result<bool> {

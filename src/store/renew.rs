@@ -39,7 +39,7 @@ impl Store<'_> {
             self.free(&new)?;
         }
         let moved = match old {
-            Some(old) => self.move_to(new, &old.key(), grace)?,
+            Some(old) => self.move_to(new, is_fresh, &old.key(), grace)?,
             None => Renewed::Absent,
         };
         match moved {
@@ -56,16 +56,27 @@ impl Store<'_> {
     }
 
     /// Moves the session to the key `new`.
-    fn move_to(&self, new: SessionKey, old: &SessionKey, grace: Grace) -> Result<Renewed> {
+    fn move_to(
+        &self,
+        new: SessionKey,
+        is_fresh: bool,
+        old: &SessionKey,
+        grace: Grace,
+    ) -> Result<Renewed> {
         for is_locked in [false, true] {
             let found = match is_locked {
                 true => self.find_locked(old)?,
                 false => self.find(old, Look::AsOfStatement)?,
             };
             let Some(mut found) = found else { return Ok(Renewed::Absent) };
-            if grace != Grace::NONE && found.reached_until.is_some() {
+            let is_in_grace = found.reached_until.is_some();
+            if is_in_grace && grace != Grace::NONE {
                 self.table.slide(&mut found, self.now.get(), self.limits);
                 return Ok(Renewed::InGrace);
+            }
+            // Another request has moved it just there.
+            if found.key == new {
+                return Err(Error::SessionExists);
             }
             let began = pg::clock();
             let expiry = Some(found.slid_expiry(self.now.get(), self.limits));
@@ -73,6 +84,9 @@ impl Store<'_> {
             if self.table.rename(&found, &changes.from(&found))?.is_done() {
                 if self.end_if_outlived(new, &found, began)? {
                     return Ok(Renewed::Absent);
+                }
+                if !is_fresh {
+                    self.forget_ways_to(&new)?;
                 }
                 if grace != Grace::NONE {
                     self.leave_behind(&found, new, grace)?;

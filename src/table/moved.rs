@@ -108,6 +108,14 @@ impl<'call> MovedIds<'call> {
         if added.is_done() { Ok(()) } else { Err(Error::Suppressed) }
     }
 
+    /// Removes the ids that led to a key, which a session has got that chose it: they are to stay dead.
+    pub fn forget_ways_to(&self, key: &SessionKey) {
+        // Where no renewal has a grace it costs nothing.
+        if !self.0.plain().is_some_and(|plain| plain.has_no_pages(&self.0.lock)) {
+            self.0.change_with(Statement::ForgetWaysTo, [key.value()], Access::Latest);
+        }
+    }
+
     /// Removes up to `max_rows` ids that reach nothing any more since `now` and that nobody has locked;
     /// how many.
     pub fn collect(&self, now: Timestamp, max_rows: Option<i64>) -> u64 {

@@ -30,8 +30,17 @@ impl OpenTable<'_> {
         statement: Statement,
         args: impl IntoIterator<Item = Value<'a>>,
     ) -> u64 {
+        self.change_with(statement, args, Access::ReadWrite)
+    }
+
+    pub(super) fn change_with<'a>(
+        &self,
+        statement: Statement,
+        args: impl IntoIterator<Item = Value<'a>>,
+        access: Access,
+    ) -> u64 {
         let _writing = Writing::begin();
-        self.run(statement, args, Access::ReadWrite, |rows| rows.count())
+        self.run(statement, args, access, |rows| rows.count())
     }
 
     /// Code of a role that is no superuser must not run with the rights of an owner who is: a dump of a

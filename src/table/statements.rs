@@ -58,6 +58,8 @@ pub enum Statement {
     AddMoved,
     /// Remove it.
     ForgetMoved,
+    /// Remove those that led to a key.
+    ForgetWaysTo,
     /// Remove those that reach nothing any more and that nobody has locked.
     CollectMoved,
     /// Find the functions that run with the rows of a table or of its partitions.
@@ -182,6 +184,9 @@ impl Statement {
             Statement::ForgetMoved => {
                 format!("DELETE FROM {moved} WHERE moved_key OPERATOR(pg_catalog.=) $1")
             }
+            Statement::ForgetWaysTo => {
+                format!("DELETE FROM {moved} WHERE session_key OPERATOR(pg_catalog.=) $1")
+            }
             Statement::CollectMoved => format!(
                 "DELETE FROM {moved} WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(\
                  SELECT ctid FROM {moved} WHERE valid_until OPERATOR(pg_catalog.<=) $1 \
@@ -199,7 +204,10 @@ impl Statement {
             columns::compared().map(kind).chain(changes.iter().copied()).collect::<Vec<_>>()
         };
         match self {
-            Statement::Find | Statement::FindMoved | Statement::ForgetMoved => vec![BYTEAOID],
+            Statement::Find
+            | Statement::FindMoved
+            | Statement::ForgetMoved
+            | Statement::ForgetWaysTo => vec![BYTEAOID],
             Statement::Lock | Statement::Delete => and_as_read(&[]),
             Statement::Insert | Statement::InsertPlainly => {
                 COLUMNS.iter().map(|column| column.kind).collect()

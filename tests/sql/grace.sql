@@ -46,11 +46,16 @@ SELECT session_create('{}', 'two') AS free_again, session_exist('one') AS leads_
 SELECT session_regenerate('five', 'six', '1 minute'), session_destroy('five'), session_exist('five'), session_exist('six');
 SELECT session_create('{"another": true}', 'six'), session_get('five'), session_destroy('six'), session_destroy('five');
 
+-- Also where a session gets an id again that it had: what is dead stays dead.
+SELECT session_create('{"k": 1}', 'a'), session_regenerate('a', 'b', '1 minute'), session_regenerate('b', 'c'), session_regenerate('c', 'b');
+SELECT session_exist('a'), session_get('b'), session_regenerate('b', 'c', '1 minute'), session_exist('a'), session_get('b');
+SELECT session_destroy('b'), session_exist('c');
+
 -- Rows that lead round in a circle, as only the owner can make them, lead nowhere.
 INSERT INTO session_moved
 SELECT sha256(moved_key), sha256(session_key), now(), now(), now() + interval '5 minutes'
-FROM (VALUES ('a'::bytea, 'b'::bytea), ('b', 'a')) AS circle (moved_key, session_key);
-SELECT session_exist('a'), session_create('{}', 'b'), session_exist('a'), session_destroy('b');
+FROM (VALUES ('y'::bytea, 'z'::bytea), ('z', 'y')) AS circle (moved_key, session_key);
+SELECT session_exist('y'), session_create('{}', 'z'), session_exist('y'), session_destroy('z');
 
 -- When the grace is over the old id is any other one.
 SELECT session_create('{"k": 1}', 'old'), session_regenerate('old', 'new', '5 minutes');

@@ -74,5 +74,20 @@ impl PlainTable {
     }
 }
 
+impl PlainTable {
+    /// Whether the table has never had a row since it was emptied.
+    pub fn has_no_pages(&self, lock: &Lock<'_>) -> bool {
+        assert_eq!(lock.table(), self.table);
+        // SAFETY: the table is locked; the relation is closed again.
+        unsafe {
+            let relation = pg_sys::table_open(self.table, pg_sys::NoLock as i32);
+            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
+            let pages = pg_sys::RelationGetNumberOfBlocksInFork(relation, main);
+            pg_sys::table_close(relation, pg_sys::NoLock as i32);
+            pages == 0
+        }
+    }
+}
+
 /// The name of a column.
 pub type ColumnName = &'static CStr;
