@@ -55,45 +55,47 @@ SETUP = [
 class Call:
     label: str
     statement: str
-    parameters: dict  # type: value; {sid} is the call's session; {seen} and {document} are new each time
+    parameters: list  # of types and values; {sid} is the call's session; {seen} and {document} are new each time
     ours: bool = True
     ends: bool = False  # its session, so that each execution has another
 
 
-JSON = {"text": "{sid}", "json": "{document}"}
-JSONB = {"text": "{sid}", "jsonb": "{document}"}
+SID = ("text", "{sid}")
+NEW = ("text", "new {sid}")
+SEEN = ("jsonb", "{seen}")
+TEXT, JSON, JSONB, BYTES = ((kind, "{document}") for kind in ("text", "json", "jsonb", "bytea"))
 CALLS = [
-    Call("`SELECT 1`", "SELECT 1", {}, ours=False),
+    Call("`SELECT 1`", "SELECT 1", [], ours=False),
     Call(
         "hand-written `SELECT`",
         "SELECT sess FROM node_session WHERE sid = $1 AND expire >= to_timestamp($2)",
-        {"text": "{sid}", "float8": "1700000000.123"},
+        [SID, ("float8", "1700000000.123")],
         ours=False,
     ),
     Call(
         "hand-written upsert",
         "INSERT INTO node_session (sess, expire, sid) SELECT $2, to_timestamp($3), $1"
         " ON CONFLICT (sid) DO UPDATE SET sess=$2, expire=to_timestamp($3) RETURNING sid",
-        {**JSON, "float8": "{seen}"},
+        [SID, JSON, ("float8", "{seen}")],
         ours=False,
     ),
-    Call("`session_get(sid, key)`", "SELECT session_get($1, 'user_id')", {"text": "{sid}"}),
-    Call("`session_get(sid)`", "SELECT session_get($1)", {"text": "{sid}"}),
-    Call("`session_fetch`", "SELECT data, version FROM session_fetch($1)", {"text": "{sid}"}),
-    Call("`session_exist`", "SELECT session_exist($1)", {"text": "{sid}"}),
-    Call("`session_exist` of an unknown id", "SELECT session_exist($1)", {"text": "no {sid}"}),
-    Call("`session_load`", "SELECT data, version FROM session_load($1)", {"text": "{sid}"}),
-    Call("`session_touch`", "SELECT session_touch($1)", {"text": "{sid}"}),
-    Call("`session_set`", "SELECT session_set($1, 'seen', $2)", {"text": "{sid}", "jsonb": "{seen}"}),
-    Call("`session_patch`", "SELECT session_patch($1, $2)", {"text": "{sid}", "json": '{{"seen":{seen}}}'}),
-    Call("`session_save`", "SELECT session_save($1, $2)", JSON),
-    Call("`session_release`", "SELECT session_release($1, $2)", JSONB),
-    Call("`session_release_raw`", "SELECT session_release_raw($1, $2)", {"text": "{sid}", "bytea": "{document}"}),
-    Call("`session_create`", "SELECT session_create($1)", {"jsonb": "{document}"}),
-    Call("`session_regenerate`", "SELECT session_regenerate($1)", {"text": "{sid}"}, ends=True),
-    Call("`session_destroy`", "SELECT session_destroy($1)", {"text": "{sid}"}, ends=True),
-    Call("`session_regenerate` with a grace", "SELECT session_regenerate($1, NULL, '1 min')", {"text": "{sid}"}, ends=True),
-    Call("`session_save` of a new one", "SELECT session_save($1, $2, 0)", {**JSON, "text": "new {sid}"}, ends=True),
+    Call("`session_get(sid, key)`", "SELECT session_get($1, 'user_id')", [SID]),
+    Call("`session_get(sid)`", "SELECT session_get($1)", [SID]),
+    Call("`session_fetch`", "SELECT data, version FROM session_fetch($1)", [SID]),
+    Call("`session_exist`", "SELECT session_exist($1)", [SID]),
+    Call("`session_exist` of an unknown id", "SELECT session_exist($1)", [("text", "no {sid}")]),
+    Call("`session_load`", "SELECT data, version FROM session_load($1)", [SID]),
+    Call("`session_touch`", "SELECT session_touch($1)", [SID]),
+    Call("`session_set`", "SELECT session_set($1, 'seen', $2)", [SID, SEEN]),
+    Call("`session_patch`", "SELECT session_patch($1, $2)", [SID, ("text", '{{"seen":{seen}}}')]),
+    Call("`session_save`", "SELECT session_save($1, $2)", [SID, TEXT]),
+    Call("`session_release`", "SELECT session_release($1, $2)", [SID, JSONB]),
+    Call("`session_release_raw`", "SELECT session_release_raw($1, $2)", [SID, BYTES]),
+    Call("`session_create`", "SELECT session_create($1)", [JSONB]),
+    Call("`session_regenerate`", "SELECT session_regenerate($1)", [SID], ends=True),
+    Call("`session_destroy`", "SELECT session_destroy($1)", [SID], ends=True),
+    Call("`session_regenerate` with a grace", "SELECT session_regenerate($1, NULL, '1 min')", [SID], ends=True),
+    Call("`session_save` of a new one", "SELECT session_save($1, $2, 0)", [NEW, TEXT], ends=True),
 ]
 
 
@@ -107,7 +109,7 @@ def executions(number, call):
     for n in range(WARM + 3 * EXECUTIONS):
         seen = 4_000_000_000 + n * 7_919
         known = {"sid": sid(first + n * call.ends), "seen": seen, "document": DOCUMENT.replace("4244302261", str(seen))}
-        values = ", ".join(f"'{value.format(**known)}'" for value in call.parameters.values())
+        values = ", ".join(f"'{value.format(**known)}'" for _, value in call.parameters)
         yield "EXECUTE call" + (f" ({values})" if values else "")
 
 
@@ -126,7 +128,7 @@ def calls(way):
     yield "SET SESSION AUTHORIZATION application"
     for number, call in enumerate(CALLS):
         executed = list(executions(number, call))
-        yield from series(call.parameters, call.statement, executed)
+        yield from series([kind for kind, _ in call.parameters], call.statement, executed)
         yield from series(["text" for _ in call.parameters], "SELECT 1", executed)
 
 

@@ -65,7 +65,7 @@ def client(database):
 
 
 def save(client, sid, text, *version):
-    return one(client, f"SELECT session_save(%s, %s::json{', %s' * len(version)})", sid, text, *version)
+    return one(client, f"SELECT session_save(%s, %s::text{', %s' * len(version)})", sid, text, *version)
 
 
 def fetch(client, sid):
@@ -105,12 +105,25 @@ def test_what_is_refused_leaves_what_was_there(database, client, text):
 
 
 def test_no_message_shows_what_was_refused(client):
-    for text in '{"s3cret": "\\ud800"}', '{"s3cret": 1e999999}', '["s3cret"]':
-        for call in "session_save('s', %s::json, 0)", "session_patch('s', %s::json)":
-            with pytest.raises(errors.Error) as refused:
+    refused = ['{"s3cret": "\\ud800"}', '{"s3cret": 1e999999}', '["s3cret"]']
+    malformed = ['{"s3cret": ', "s3cret", '{"a": "s3cret}']  # PostgreSQL itself shows what is no json
+    by_text = ["session_save('s', %s, 0)", "session_patch('s', %s)", "session_save('s', %s::text)"]
+    by_json = ["session_save('s', %s::json, 0)", "session_patch('s', %s::json)"]
+    for text in refused + malformed:
+        for call in by_text + (by_json if text in refused else []):
+            with pytest.raises(errors.Error) as error:
                 client.execute(f"SELECT {call}", (text,), prepare=True)
-            told = refused.value.diag
-            assert "s3cret" not in f"{refused.value} {told.message_detail} {told.message_hint} {told.context}"
+            told = error.value.diag
+            assert "s3cret" not in f"{error.value} {told.message_detail} {told.message_hint} {told.context}"
+
+
+def test_an_argument_that_is_a_json_already_is_the_same_document(client):
+    for text in KEPT:
+        assert one(client, "SELECT session_save('text', %s, 0)", text) and one(client, "SELECT session_save('json', %s::json, 0)", text)
+        one(client, "SELECT session_patch('text', %s)", '{"a": {"b": 1.0, "a": "\\u0000"}}')
+        one(client, "SELECT session_patch('json', %s::json)", '{"a": {"b": 1.0, "a": "\\u0000"}}')
+        assert fetch(client, "text") == fetch(client, "json")
+        client.execute("SELECT session_destroy('text'), session_destroy('json')")
 
 
 # What cannot be told as jsonb

@@ -49,7 +49,8 @@ var comparisons = []comparison{
 	{writeAsync, 20, "synchronous_commit=off", []entry{{"session_store", "write"}, {"node", "write"},
 		{"redis none", "write"}, {"session_store", "write patch"}}},
 	{mixed, 20, "", each("mixed")},
-	{login, 20, "", append(each("login"), entry{"redis always", "login"}, entry{"session_store", "login patch"})},
+	{login, 20, "", append(each("login"), entry{"redis always", "login"}, entry{"session_store", "login patch"},
+		entry{"session_store", "login steps"})},
 	{first, 0, "", append(each("first"), entry{"redis always", "first"}, entry{"session_store", "first start"})},
 }
 
@@ -88,8 +89,9 @@ var titles = map[string]string{
 	"redis write":                 "Redis: `GET`, `SET EX`",
 	"redis none write":            "Redis without persistence: `GET`, `SET EX`",
 	"redis always write":          "Redis, `appendfsync always`: `GET`, `SET EX`",
-	"session_store login":         "session_store: `session_fetch`, `session_regenerate`, `session_save` at the version",
-	"session_store login patch":   "session_store: `session_fetch`, `session_regenerate`, `session_patch`",
+	"session_store login":         "session_store: `session_fetch`, `session_regenerate` and `session_save` at the version",
+	"session_store login patch":   "session_store: `session_fetch`, `session_regenerate` and `session_patch`",
+	"session_store login steps":   "session_store: `session_fetch`, `session_regenerate`, `session_patch`",
 	"node login":                  "hand-written: `SELECT`, `DELETE`, upsert",
 	"beego login":                 "beego: `SELECT`, `UPDATE` of the key, `UPDATE`",
 	"redis login":                 "Redis: `GET`, `DEL`, `SET EX`",

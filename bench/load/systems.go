@@ -174,8 +174,20 @@ func ownWrite(read string, save func(w *worker, sid string, version *int64) erro
 	}
 }
 
-// ownLogin reads, renews the id and then saves.
-func ownLogin(save func(w *worker, sid string, version *int64) error) request {
+// ownLogin reads, and renews the id and saves in one statement.
+func ownLogin(statement string, args func(w *worker, version int64) []any) request {
+	return func(w *worker, sid string) (fresh string, err error) {
+		var version int64
+		err = firstError(func() error { return w.fetch("fetch", sid, &version) },
+			func() error {
+				return w.row(statement, append([]any{sid}, args(w, version)...)...).Scan(&fresh, &version)
+			})
+		return fresh, err
+	}
+}
+
+// ownLoginInSteps reads, renews the id and then saves.
+func ownLoginInSteps(save func(w *worker, sid string, version *int64) error) request {
 	return func(w *worker, sid string) (fresh string, err error) {
 		var version int64
 		err = firstError(func() error { return w.fetch("fetch", sid, &version) },
@@ -218,8 +230,13 @@ func ownRequests() map[string]request {
 			var version int64
 			return sid, set(w, sid, &version)
 		},
-		"login":       ownLogin(save),
-		"login patch": ownLogin(patch),
+		"login": ownLogin("login_save", func(w *worker, version int64) []any {
+			return []any{string(w.changed()), version}
+		}),
+		"login patch": ownLogin("login_patch", func(w *worker, _ int64) []any {
+			return []any{`{"seen":` + w.seen() + `}`}
+		}),
+		"login steps": ownLoginInSteps(patch),
 		"first": func(w *worker, sid string) (string, error) {
 			var version int64
 			return sid, w.query(&version, "save", newID(), "{}", 0)

@@ -46,7 +46,12 @@ var statements = map[string]string{
 	"save_raw":   "SELECT session_release_raw($1, $2, $3)",
 	"regenerate": "SELECT session_regenerate($1)",
 	"start":      "SELECT sid FROM session_start(NULL)",
+
+	"login_save":  renewed + "SELECT sid, session_save(sid, $2, $3) FROM renewed",
+	"login_patch": renewed + "SELECT sid, session_patch(sid, $2) FROM renewed",
 }
+
+const renewed = "WITH renewed AS MATERIALIZED (SELECT session_regenerate($1) AS sid) "
 
 // A worker is one client: it owns every n-th session, so that no two clients use one at once.
 type worker struct {

@@ -70,7 +70,20 @@ pub(super) fn session_merge_0_3(
 }
 
 /// `session_merge` for a client that has JSON text, which keeps the order of its keys; NULL if there is
-/// no session.
+/// no session. As `text` it is parsed once, as a `json` before by PostgreSQL, whose errors quote it.
+#[pg_extern(name = "session_patch")]
+fn session_patch_text(
+    sid: Option<&str>,
+    patch: Option<&str>,
+    remove: default!(Option<Array<'_, &str>>, "NULL"),
+    lifetime: default!(Option<Interval>, "NULL"),
+    deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
+    call: Call,
+) -> Result<Option<i64>, ErrorReport> {
+    session_patch(sid, patch.map(Json), remove, lifetime, deadline, call)
+}
+
+/// The same for an argument that is a `json` already.
 #[pg_extern]
 fn session_patch(
     sid: Option<&str>,
@@ -174,7 +187,21 @@ fn session_release(
     Ok(Store::open_for_writing(&call)?.release(session_id(sid), &data, version, terms)?)
 }
 
-/// `session_release` for a client that has JSON text: order of keys and all digits stay.
+/// `session_release` for a client that has JSON text: order of keys and all digits stay. As `text` it is
+/// parsed once, as a `json` before by PostgreSQL, whose errors quote it.
+#[pg_extern(name = "session_save")]
+fn session_save_text(
+    sid: Option<&str>,
+    data: Option<&str>,
+    version: default!(Option<i64>, "NULL"),
+    lifetime: default!(Option<Interval>, "NULL"),
+    deadline: default!(Option<TimestampWithTimeZone>, "NULL"),
+    call: Call,
+) -> Result<Option<i64>, ErrorReport> {
+    session_save(sid, data.map(Json), version, lifetime, deadline, call)
+}
+
+/// The same for an argument that is a `json` already.
 #[pg_extern]
 fn session_save(
     sid: Option<&str>,

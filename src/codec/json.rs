@@ -5,7 +5,7 @@
 
 use super::EncodeError::{self, NotJson, TooDeep, TooLarge};
 use super::buffer::{Buffer, ensure};
-use super::layout::{key_order, sort_by_key};
+use super::layout::sort_by_key;
 use super::number::Number;
 use super::{Bounded, MAX_DEPTH, MAX_SIZE, append, head};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -109,38 +109,31 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
         let Value { encoder, depth } = self;
         let first = encoder.members.len();
         let start = encoder.begin()?;
-        let mut key = entries.next_key_seed(Key { encoder, first })?;
+        let mut key = entries.next_key_seed(Key { encoder })?;
         if matches!(key, Some(Found::Number)) {
             encoder.out.truncate(start);
             return entries.next_value_seed(Digits { encoder });
         }
         encoder.check_depth(depth)?;
-        let mut is_sorted = true;
-        while let Some(found) = key {
-            is_sorted &= matches!(found, Found::Ascending);
+        while key.is_some() {
             entries.next_value_seed(Value { encoder, depth: depth + 1 })?;
             encoder.end_member();
-            key = entries.next_key_seed(Key { encoder, first })?;
+            key = entries.next_key_seed(Key { encoder })?;
         }
-        if !is_sorted {
-            encoder.drop_duplicates(start, first);
-        }
+        encoder.drop_duplicates(start, first);
         let count = encoder.members.len() - first;
         encoder.members.truncate(first);
         encoder.end(start, head::MAP, count)
     }
 }
 
-/// A key to be read and written, of the object whose members begin at `first`.
+/// A key to be read and written.
 struct Key<'e, 'a> {
     encoder: &'e mut Encoder<'a>,
-    first: usize,
 }
 
 enum Found {
-    /// A key behind the one before in jsonb's order.
-    Ascending,
-    /// A key elsewhere.
+    /// A key.
     Key,
     /// No object at all.
     Number,
@@ -170,9 +163,9 @@ impl<'de> Visitor<'de> for Key<'_, '_> {
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<Found, E> {
-        let is_ascending = self.encoder.key(self.first, key);
-        let is_ascending = self.encoder.check(is_ascending)?;
-        Ok(if is_ascending { Found::Ascending } else { Found::Key })
+        let begun = self.encoder.begin_member(key);
+        self.encoder.check(begun)?;
+        Ok(Found::Key)
     }
 }
 
@@ -228,6 +221,16 @@ impl Member {
     }
 }
 
+/// So many keys are compared with each other in less time than it takes to sort them.
+const FEW: usize = 16;
+
+fn are_distinct(members: &[Member], out: &[u8]) -> bool {
+    members.iter().enumerate().all(|(index, member)| {
+        let key = member.key(out);
+        members[..index].iter().all(|before| before.key(out) != key)
+    })
+}
+
 impl Encoder<'_> {
     /// The parser ends the process where it gets no memory, so there has to be some, and again when
     /// what there was may have gone into the output.
@@ -279,17 +282,13 @@ impl Encoder<'_> {
         written.map_err(|_| failure.get().unwrap_or(NotJson))
     }
 
-    /// Begins a member of the object whose members begin at `first`: whether its key is behind the
-    /// one before in jsonb's order.
+    /// Begins a member of the innermost object.
     #[inline]
-    fn key(&mut self, first: usize, key: &str) -> Result<bool, EncodeError> {
-        let before = self.members[first..].last().map(|member| member.key(&self.out));
-        let is_sorted = before.is_none_or(|before| key_order(before, key.as_bytes()).is_lt());
+    fn begin_member(&mut self, key: &str) -> Result<(), EncodeError> {
         let start = self.out.len();
         self.text(key)?;
         let value = self.out.len();
-        self.members.push(Member { start, key: value - key.len(), value, end: value })?;
-        Ok(is_sorted)
+        Ok(self.members.push(Member { start, key: value - key.len(), value, end: value })?)
     }
 
     fn end_member(&mut self) {
@@ -298,10 +297,12 @@ impl Encoder<'_> {
         }
     }
 
-    /// Of equal keys in the object that began at `start` only the last one stays. Keys in jsonb's
-    /// order need not come here.
+    /// Of equal keys in the object that began at `start` only the last one stays.
     fn drop_duplicates(&mut self, start: usize, first: usize) {
         let members = &mut self.members[first..];
+        if members.len() <= FEW && are_distinct(members, &self.out) {
+            return;
+        }
         let kept = sort_by_key(members, |member| member.key(&self.out));
         if kept < members.len() {
             self.members.truncate(first + kept);

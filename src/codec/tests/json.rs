@@ -249,7 +249,7 @@ fn of_equal_keys_in_text_the_last_one_counts() {
 
 #[test]
 fn containers_of_any_length_get_their_head() {
-    for count in [0, 1, 23, 24, 255, 256, 65_535, 65_536] {
+    for count in [0, 1, 15, 16, 23, 24, 255, 256, 65_535, 65_536] {
         let items = vec!["0"; count].join(", ");
         assert_eq!(again(&format!("[{items}]")), Ok(format!("[{items}]")));
         let members: Vec<_> = (0..count).rev().map(|n| format!("\"{n}\": [{n}, {{}}]")).collect();
