@@ -1,5 +1,16 @@
 -- From 0.2.0. Requests wait for the locks taken here until the update commits, so put what changes the table last.
 
+DO $$
+BEGIN
+    IF pg_catalog.to_regclass('@extschema@.session_moved') IS NOT NULL THEN
+        RAISE EXCEPTION
+            USING MESSAGE = 'relation "session_moved" already exists in schema @extschema@',
+                ERRCODE = 'duplicate_table',
+                HINT = 'This version has a table of that name. Rename or move yours, then update.';
+    END IF;
+END
+$$;
+
 CREATE TABLE @extschema@.session_moved (
     moved_key bytea NOT NULL CONSTRAINT session_moved_moved_key_check
         CHECK (pg_catalog.octet_length(moved_key) OPERATOR(pg_catalog.=) 32),
@@ -24,6 +35,16 @@ COMMENT ON COLUMN @extschema@.session_moved.valid_until IS 'until when the old i
 
 REVOKE ALL ON TABLE @extschema@.session_moved FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.session_moved', '');
+
+-- To whom the sessions were handed over.
+DO $$
+BEGIN
+    EXECUTE (
+        SELECT pg_catalog.format('ALTER TABLE @extschema@.session_moved OWNER TO %I', pg_catalog.pg_get_userbyid(relowner))
+        FROM pg_catalog.pg_class
+        WHERE oid OPERATOR(pg_catalog.=) '@extschema@.session'::pg_catalog.regclass);
+END
+$$;
 
 CREATE TYPE @extschema@.session_content AS (data json, payload bytea, version bigint);
 

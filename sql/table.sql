@@ -8,9 +8,10 @@ BEGIN
                 DETAIL = pg_catalog.format('This database has encoding %s.', pg_catalog.getdatabaseencoding()),
                 HINT = 'Session data is JSON, which is UTF-8. Create a database with ENCODING ''UTF8'' TEMPLATE template0.';
     END IF;
-    IF pg_catalog.to_regclass('@extschema@.session') IS NOT NULL THEN
+    IF pg_catalog.to_regclass('@extschema@.session') IS NOT NULL OR pg_catalog.to_regclass('@extschema@.session_moved') IS NOT NULL THEN
         RAISE EXCEPTION
-            USING MESSAGE = 'relation "session" already exists in schema @extschema@',
+            USING MESSAGE = pg_catalog.format('relation "%s" already exists in schema @extschema@',
+                    CASE WHEN pg_catalog.to_regclass('@extschema@.session') IS NULL THEN 'session_moved' ELSE 'session' END),
                 ERRCODE = 'duplicate_table',
                 HINT = 'Give the extension a schema of its own: CREATE SCHEMA web; CREATE EXTENSION session_store SCHEMA web;';
     END IF;

@@ -76,7 +76,7 @@ pub enum Error {
     /// The table's definition was changed since this transaction's snapshot, or during the call.
     TableChanged(&'static CStr),
     /// A trigger or rule of the owner's made nothing of the write.
-    Suppressed,
+    Suppressed(&'static CStr),
     /// With the table's owner, a superuser, code of another role would run.
     CodeOfOthers(&'static CStr),
 }
@@ -226,9 +226,9 @@ impl Error {
                 format!("the table {table:?} was changed meanwhile").into(),
                 "Retry the transaction.".into(),
             ),
-            Suppressed => (
+            Suppressed(table) => (
                 ERRCODE_TRIGGERED_ACTION_EXCEPTION,
-                "a trigger or rule on table \"session\" suppressed the write".into(),
+                format!("a trigger or rule on table {table:?} suppressed the write").into(),
                 "Have a BEFORE trigger return its row or raise an error of its own; look for DO INSTEAD rules.".into(),
             ),
             CodeOfOthers(table) => (

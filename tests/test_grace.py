@@ -178,6 +178,81 @@ def test_a_session_that_is_created_while_its_id_is_renewed_does_not_hide_the_one
             assert one(owner, "SELECT count(*) FROM session") == 2
 
 
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_one_from_before_the_snapshot_is_taken_and_no_conflict(client, level):
+    calls = {"session_save($1, '{}', 0)": None, "session_release_raw($1, 'raw', 0)": None, "session_create('{}', $1)": "23505"}
+    for call, expected in calls.items():
+        for before in "SELECT 1", "SELECT session_create('{}', 'own'), session_regenerate('own', 'own too', '1 min')":
+            client.execute(f"BEGIN ISOLATION LEVEL {level}; {before}")
+            assert outcome(one, client, f"SELECT {call}", "own" if "own" in before else "old") == expected
+            client.execute("ROLLBACK")
+
+
+def test_a_refused_first_save_adds_nothing_that_others_could_wait_for_or_triggers_see(database, client):
+    owner, other = database.connect(), database.connect(APP)
+    owner.execute("""
+        CREATE TABLE seen (what text);
+        CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+            AS 'BEGIN INSERT INTO seen VALUES (TG_OP); RETURN NULL; END';
+        CREATE TRIGGER see AFTER INSERT OR DELETE ON session FOR EACH ROW EXECUTE FUNCTION see()""")
+    client.execute("BEGIN")
+    assert one(client, "SELECT session_save('old', '{}', 0)") is None
+    assert database.promptly(other, "SELECT session_save('old', '{}', 0)") is None
+    client.execute("COMMIT")
+    assert one(owner, "SELECT count(*) FROM seen") == 0
+
+
+WAITING = {
+    "session_destroy('old')": False, "session_set('old', 'k', '2')": "P0002", "session_touch('old', '9 h') IS NULL": True,
+    "session_release('old', '{}')": None, "session_regenerate('old', 'stolen', must_exist => true)": None,
+    "session_regenerate('old', 'stolen', '1 min', true)": None, "session_pop('old', 'k')": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("call", WAITING)
+def test_a_grace_that_ends_while_the_session_is_waited_for_has_ended(database, client, call):
+    with database.connect() as owner:
+        owner.execute("UPDATE session_moved SET valid_until = clock_timestamp() + '0.7 s'")
+    holder = database.connect(APP)
+    holder.execute("BEGIN; SELECT session_merge('new', '{}')")
+    waiting = database.later(client, f"SELECT {call}")
+    time.sleep(0.8)
+    holder.execute("COMMIT")
+    assert outcome(waiting.result, 10) == WAITING[call]
+    assert one(client, "SELECT session_get('new', 'k')") == 1
+    assert one(client, "SELECT lifetime FROM session_load('new')").total_seconds() == 3600
+
+
+def test_a_renewal_that_moves_nothing_holds_the_session(database, client):
+    client.execute("BEGIN")
+    assert one(client, "SELECT session_regenerate('old', grace => '1 min')") == "old"
+    waiting = database.later(database.connect(APP), "SELECT session_destroy('new')")
+    assert one(client, "SELECT session_set('old', 'k', '2') > 0")
+    client.execute("COMMIT")
+    assert waiting.result(10)
+
+
+def test_it_comes_back_as_it_came_whatever_new_id_is_asked_for(client):
+    for new in "new", "other", "another":
+        assert one(client, "SELECT session_regenerate('old', $1, '1 min')", new) == "old"
+    assert one(client, "SELECT session_exist('another')") is False
+
+
+@pytest.mark.parametrize("change", ["ALTER TABLE session SET (fillfactor = 80)", "ALTER TABLE session SET UNLOGGED"])
+@pytest.mark.parametrize("table", ["session", "session_moved"])
+def test_a_statement_from_before_a_rewrite_and_a_renewal_finds_the_session(database, client, change, table):
+    owner = database.connect()
+    owner.execute("SELECT pg_advisory_lock(7)")
+    gated = "FROM (SELECT pg_advisory_xact_lock_shared(7) OFFSET 0) AS gate"
+    calls = ["session_get('new', 'k')", "session_exist('new')", "(session_start('new')).sid", "session_set('new', 'a', '1') > 0"]
+    waiting = [database.later(database.connect(APP), f"SELECT {call} {gated}") for call in calls]
+    owner.execute(change.replace("session", table))
+    owner.execute("SELECT session_regenerate('new', 'newer', '5 min')")
+    owner.execute("SELECT pg_advisory_unlock(7)")
+    assert [future.result(10) for future in waiting] == [1, True, "new", True]
+    assert one(owner, "SELECT count(*) FROM session") == 2
+
+
 # What stands around its table
 
 
@@ -216,6 +291,14 @@ def test_a_write_that_a_trigger_suppresses_moves_nothing(database, client):
             CREATE TRIGGER undo BEFORE INSERT ON session_moved FOR EACH ROW EXECUTE FUNCTION undo()""")
     assert outcome(one, client, "SELECT session_regenerate('new', 'newer', '1 min')") == "09000"
     assert one(client, "SELECT session_exist('new')")
+
+
+def test_what_stands_around_its_table_does_not_keep_sessions_from_being_collected(database, client):
+    owner, holder = database.connect(), database.connect()
+    owner.execute("UPDATE session SET session_expiry = now()")
+    holder.execute("BEGIN; LOCK TABLE session_moved IN SHARE MODE")
+    owner.execute("UPDATE session SET session_expiry = now(); SET lock_timeout = '100 ms'")
+    assert one(owner, "SELECT session_gc()") == 2
 
 
 def test_without_its_table_no_id_leads_anywhere_and_none_is_left_behind(database, client):

@@ -104,7 +104,7 @@ def outcome(database, statement, room="unlimited"):
         try:
             connection.execute(statement)
             sqlstate = None
-        except psycopg.errors.OutOfMemory as error:
+        except (psycopg.errors.OutOfMemory, psycopg.errors.InvalidParameterValue) as error:
             sqlstate = error.sqlstate
         _, most = address_space(connection)
         limit_address_space(database, connection, "unlimited")
@@ -138,3 +138,12 @@ def test_a_read_without_memory_is_an_error(database, call):
 @pytest.mark.parametrize("call", of_sessions(WRITES))
 def test_a_write_without_memory_is_an_error(database, call):
     assert fails_until_it_succeeds(database, f"BEGIN; {call}; ROLLBACK")
+
+
+@pytest.mark.parametrize("call", ["session_regenerate('small', sid)", "session_create('{}', sid)", "session_read(sid)"])
+def test_an_id_that_no_session_can_have_is_refused_before_it_is_copied(database, call):
+    before = len(database.server.log_text())
+    statement = f"SELECT {call} FROM repeat('x', 64 << 20) AS sid"
+    sqlstates = {outcome(database, statement, room * MB)[0] for room in range(0, 160, 16)}
+    assert sqlstates == {"53200", "22023"}
+    assert "terminated by signal" not in database.server.log_text(before)

@@ -137,6 +137,36 @@ def test_an_update_that_is_rolled_back_leaves_the_old_version(old_database, vers
     assert one(owner, "SELECT session_exist(session_create())")
 
 
+def test_another_table_of_a_name_that_came_later_is_left_alone(old_database):
+    """Neither its rows nor its columns mean anything to the new library, and the update asks for the name."""
+    owner = old_database.connect()
+    planter = old_database.connect(old_database.create_role("planter"))
+    owner.execute("SELECT session_create('{\"k\": 1}', 'mine')")
+    for columns in "moved_key, session_key, created_at, moved_at, valid_until", "moved_key":
+        planter.execute(f"""
+            CREATE TABLE session_moved AS SELECT {columns} FROM (VALUES (sha256('unknown'), sha256('mine'), now(), now(), 'infinity'::timestamptz))
+            AS planted (moved_key, session_key, created_at, moved_at, valid_until)""")
+        with old_database.connect(APP) as client:
+            assert client.execute("SELECT session_get('unknown'), session_exist('unknown')").fetchone() == (None, False)
+            assert one(client, "SELECT sid FROM session_start('unknown')") != "unknown"
+            assert one(client, "SELECT session_create('{}', 'unknown')") == "unknown"
+            assert one(client, "SELECT session_destroy('unknown')")
+        with pytest.raises(errors.DuplicateTable) as refused:
+            owner.execute("ALTER EXTENSION session_store UPDATE")
+        assert "Rename" in refused.value.diag.message_hint
+        planter.execute("DROP TABLE session_moved")
+    owner.execute("ALTER EXTENSION session_store UPDATE")
+
+
+def test_whoever_has_the_sessions_can_dump_them_after_the_update(old_database):
+    keeper = old_database.create_role("keeper")
+    old_database.connect().execute(f"ALTER TABLE session OWNER TO {keeper}; ALTER EXTENSION session_store UPDATE")
+    old_database.server.run("pg_dump", "--data-only", "--table=session*", f"--dbname={old_database.uri()}", f"--role={keeper}")
+    with old_database.connect(APP) as client:
+        client.execute("SELECT session_create('{\"k\": 1}', 's'), session_regenerate('s', 'n', '1 min')")
+        assert one(client, "SELECT session_get('s', 'k')") == 1
+
+
 # Functions that were replaced
 
 

@@ -25,7 +25,7 @@ fn session_gc(max_rows: default!(Option<i64>, "NULL"), call: Call) -> Result<i64
     if max_rows.is_some_and(|rows| rows < 0) {
         return Err(Error::NegativeRows.into());
     }
-    Ok(Store::open_for_writing(&call)?.collect(max_rows)?)
+    Ok(Store::open_for_writing(&call)?.collect(max_rows))
 }
 
 /// What `session_data` holds, NULL if it is opaque, damaged or nothing that a jsonb can hold.

@@ -3,6 +3,7 @@
 use super::{creatable, lifetime_of, new_terms, required, session_id};
 use crate::codec::Map;
 use crate::error::Error;
+use crate::id::NewId;
 use crate::lifetime::Grace;
 use crate::pg::{Call, JsonbBuf};
 use crate::settings;
@@ -69,18 +70,20 @@ pub(super) fn session_regenerate_0_3(
     let grace = grace.map_or(Ok(Grace::NONE), grace_of)?;
     let must_exist = must_exist.unwrap_or(false);
     let store = Store::open_for_writing(&call)?;
-    let new = match sid {
+    let generated = match sid {
         // Nothing would begin under it.
         Some(_) if must_exist && store.peek(old)?.is_none() => return Ok(None),
-        Some(sid) => sid.to_owned(),
-        None => store::new_id()?.into_string(),
+        Some(_) => None,
+        None => Some(store::new_id()?),
     };
-    let id = creatable(Some(&new))?;
-    Ok(match store.regenerate(old, id, sid.is_none(), grace, must_exist)? {
-        Renewed::Moved => Some(new),
-        Renewed::InGrace => oldsid.map(str::to_owned),
+    let new = generated.as_ref().map(NewId::as_str).or(sid);
+    let renewed = store.regenerate(old, creatable(new)?, sid.is_none(), grace, must_exist)?;
+    let sid = match renewed {
+        Renewed::Moved => new,
+        Renewed::InGrace => oldsid,
         Renewed::Absent => None,
-    })
+    };
+    Ok(sid.map(str::to_owned))
 }
 
 fn grace_of(interval: Interval) -> crate::error::Result<Grace> {

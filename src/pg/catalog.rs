@@ -46,6 +46,13 @@ pub fn find_table(schema: pg_sys::Oid, name: &CStr) -> Option<TableName> {
     }
 }
 
+/// Whether a table belongs to an extension.
+pub fn is_of_an_extension(table: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up in the catalog.
+    let extension = unsafe { pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, table) };
+    extension != pg_sys::InvalidOid
+}
+
 /// The transaction that changed a table's definition last; `None` if the table is gone.
 pub fn last_change_of_table(table: pg_sys::Oid) -> Option<pg_sys::TransactionId> {
     // SAFETY: the system cache keeps the tuple's header.

@@ -31,9 +31,9 @@ mod worker;
 
 pub use call::{Call, Lock, LockMode};
 pub use catalog::{
-    TableName, current_database, databases, find_table, has_statistics, has_types, is_superuser,
-    last_change_of_table, may_suppress_inserts, owner_may_write, owner_of_function,
-    schema_of_function, schema_of_table, takes_on_conflict,
+    TableName, current_database, databases, find_table, has_statistics, has_types,
+    is_of_an_extension, is_superuser, last_change_of_table, may_suppress_inserts, owner_may_write,
+    owner_of_function, schema_of_function, schema_of_table, takes_on_conflict,
 };
 pub use guc::{refuse_connection, reserve_prefix, reset_value, set_for_session};
 pub use heap::{Column, Holder, Layout, Place, PlainTable, RowWrite};

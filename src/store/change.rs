@@ -51,6 +51,10 @@ impl Store<'_> {
         for is_locked in [false, true] {
             let found = if is_locked { self.find_locked(key)? } else { self.find(key, first)? };
             let Some(mut found) = found else { return Ok(None) };
+            // The row is waited for first, for meanwhile the grace may end.
+            if found.is_in_grace() && !is_locked {
+                continue;
+            }
             let Some(change) = decide(&found)? else {
                 self.table.slide(&mut found, self.now.get(), self.limits);
                 return Ok(None);
@@ -154,7 +158,7 @@ impl Store<'_> {
     ) -> Result<Option<i64>> {
         if version == Some(NEW) {
             let key = id.ok_or(Error::InvalidSid)?.key();
-            let version = self.insert(key, data, terms)?;
+            let version = self.insert_unseen(key, data, terms)?;
             if version.is_none() {
                 self.read_key(&key, Look::Fresh)?;
             }

@@ -85,23 +85,51 @@ impl Store<'_> {
     /// A new session under a fresh id; the id and its version.
     pub fn create_fresh(&self, data: &[u8], terms: NewTerms) -> Result<(NewId, i64)> {
         let id = new_id()?;
-        let new = self.begin(id.key(), data, terms)?;
-        if self.table.rows().insert(&new, true).is_done() {
-            Ok((id, new.version))
-        } else {
-            Err(self.table.why_stale())
+        let version = self.add_fresh(id.key(), data, terms)?;
+        Ok((id, version))
+    }
+
+    /// A new session under a key that nobody can have; its version.
+    pub(super) fn add_fresh(&self, key: SessionKey, data: &[u8], terms: NewTerms) -> Result<i64> {
+        let new = self.begin(key, data, terms)?;
+        match self.table.rows().insert(&new, true) {
+            pg::RowWrite::Done => Ok(new.version),
+            pg::RowWrite::Stale => Err(self.table.why_stale()),
         }
     }
 
     /// A new session, which must not exist yet; its version.
     pub fn create(&self, key: SessionKey, data: &[u8], terms: NewTerms) -> Result<i64> {
-        self.insert(key, data, terms)?.ok_or(Error::SessionExists)
+        self.insert_unseen(key, data, terms)?.ok_or(Error::SessionExists)
+    }
+
+    /// Adds a session of which nobody has looked whether it is there.
+    pub(super) fn insert_unseen(
+        &self,
+        key: SessionKey,
+        data: &[u8],
+        terms: NewTerms,
+    ) -> Result<Option<i64>> {
+        // What has the key turns out when it is added, but not what an id in grace reaches.
+        match self.is_in_grace(&key, Look::Fresh)? {
+            true => Ok(None),
+            false => self.insert(key, data, terms),
+        }
     }
 
     /// A session that is yet to be added.
     fn begin(&self, key: SessionKey, data: &[u8], terms: NewTerms) -> Result<Session> {
         refuse_if_too_large(data.len(), 0)?;
         Ok(Session::begin(key, pg::copy(data), terms.for_new(), pg::clock(), self.limits))
+    }
+
+    /// Removes a session that was added just now.
+    fn take_back(&self, key: &SessionKey) -> Result<()> {
+        let added = self.table.find(key, Look::Fresh)?;
+        match added.is_none_or(|added| self.table.rows().delete(&added).is_done()) {
+            true => Ok(()),
+            false => Err(self.table.why_stale()),
+        }
     }
 
     /// Adds a session; its version, or `None` if the key reaches a live one.
@@ -114,11 +142,10 @@ impl Store<'_> {
         let mut new = self.begin(key, data, terms)?;
         for _ in 0..ATTEMPTS {
             if self.table.rows().insert(&new, false).is_done() {
-                let is_taken = self.is_in_grace(&key)?;
-                if is_taken && let Some(added) = self.table.find(&key, Look::Fresh)? {
-                    let _ = self.table.rows().delete(&added);
-                }
-                return Ok((!is_taken).then_some(new.version));
+                return match self.was_just_moved(&key)? {
+                    false => Ok(Some(new.version)),
+                    true => self.take_back(&key).map(|()| None),
+                };
             }
             // That may have been waited for.
             self.now.set(pg::clock());
@@ -128,7 +155,7 @@ impl Store<'_> {
                     return Err(Error::Contention);
                 }
                 if self.table.may_suppress() {
-                    return Err(Error::Suppressed);
+                    return Err(self.table.why_stale());
                 }
                 continue;
             };

@@ -17,7 +17,10 @@ impl<'call> Store<'call> {
     /// Where there is a session with the key no other is looked for: none can begin under an id in grace.
     pub(super) fn reach(&self, key: &SessionKey, look: Look) -> Result<Option<Found<'call>>> {
         match self.table.find(key, look)? {
-            None => self.follow(key, look),
+            // With the same snapshot: a row that is missed as it is now was not moved before that.
+            None => {
+                self.follow(key, if self.table.is_as_of_statement() { look } else { Look::Fresh })
+            }
             found => Ok(found),
         }
     }
@@ -78,14 +81,18 @@ impl<'call> Store<'call> {
         Ok(())
     }
 
-    /// Whether an id that was just given to a session is in grace: a renewal that was under way meanwhile
-    /// had it, and nothing else could keep the id from being given.
-    pub(super) fn is_in_grace(&self, key: &SessionKey) -> Result<bool> {
-        let reached = self.follow(key, Look::Latest)?;
-        let is_in_grace = reached.and_then(|found| self.if_live(found)).is_some();
-        match is_in_grace && pg::keeps_snapshot() {
-            true => Err(Error::Contention),
-            false => Ok(is_in_grace),
+    /// Whether an id is in grace.
+    pub(super) fn is_in_grace(&self, key: &SessionKey, look: Look) -> Result<bool> {
+        let reached = self.follow(key, look)?;
+        Ok(reached.and_then(|found| self.if_live(found)).is_some())
+    }
+
+    /// Whether an id that a session was given just now is in grace, by a renewal that was waited for.
+    pub(super) fn was_just_moved(&self, key: &SessionKey) -> Result<bool> {
+        self.now.set(pg::clock());
+        match self.is_in_grace(key, Look::Latest)? {
+            true if pg::keeps_snapshot() => Err(Error::Contention),
+            is_in_grace => Ok(is_in_grace),
         }
     }
 }

@@ -119,7 +119,7 @@ impl<'call> Store<'call> {
 
     /// Whether there is a session for whoever asked for it by that id and whose clock says `now`.
     fn is_live(&self, found: &Found<'_>, now: Timestamp) -> bool {
-        found.reached_until.is_none_or(|until| until > now) && found.is_live(now, self.limits)
+        found.is_reached(now) && found.is_live(now, self.limits)
     }
 
     fn if_live(&self, mut found: Found<'call>) -> Option<Found<'call>> {
@@ -174,12 +174,15 @@ impl<'call> Store<'call> {
 
     /// Removes up to `max_rows` expired sessions; how many. What reaches no session any more goes with
     /// them, uncounted.
-    pub fn collect(&self, max_rows: Option<i64>) -> Result<i64> {
+    pub fn collect(&self, max_rows: Option<i64>) -> i64 {
         let now = self.now.get();
-        if let Some(moved) = MovedIds::beside(&self.table, LockMode::Write)? {
-            moved.collect(now, max_rows);
-        }
-        Ok(self.table.collect(now, max_rows) as i64)
+        let collected = self.table.collect(now, max_rows);
+        // Whatever stands around that table is not to keep the sessions.
+        let _ = pg::in_subtransaction(|| {
+            let moved = MovedIds::beside(&self.table, LockMode::Write).ok().flatten();
+            moved.map(|moved| moved.collect(Timestamp::NEG_INFINITY, now, max_rows));
+        });
+        collected as i64
     }
 }
 

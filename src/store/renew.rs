@@ -36,19 +36,28 @@ impl Store<'_> {
             if old.is_some_and(|old| old.key() == new) {
                 return Err(Error::SameId);
             }
-            self.free(&new)?;
+            // What another request has renewed is not moved again, to whatever id.
+            let is_moved =
+                grace != Grace::NONE && self.peek(old)?.is_some_and(|found| found.is_in_grace());
+            if !is_moved {
+                self.free(&new)?;
+            }
         }
         let moved = match old {
             Some(old) => self.move_to(new, is_fresh, &old.key(), grace)?,
             None => Renewed::Absent,
         };
         match moved {
-            Renewed::Moved if !is_fresh && self.is_in_grace(&new)? => Err(Error::SessionExists),
+            Renewed::Moved if !is_fresh && self.was_just_moved(&new)? => Err(Error::SessionExists),
             Renewed::Absent if !must_exist => {
                 if settings::strict() {
                     return Err(Error::NoSession);
                 }
-                self.create(new, Map::empty().stored(), NewTerms::default())?;
+                let (data, terms) = (Map::empty().stored(), NewTerms::default());
+                match is_fresh {
+                    true => self.add_fresh(new, data, terms)?,
+                    false => self.create(new, data, terms)?,
+                };
                 Ok(Renewed::Moved)
             }
             moved => Ok(moved),
@@ -69,8 +78,13 @@ impl Store<'_> {
                 false => self.find(old, Look::AsOfStatement)?,
             };
             let Some(mut found) = found else { return Ok(Renewed::Absent) };
-            let is_in_grace = found.reached_until.is_some();
-            if is_in_grace && grace != Grace::NONE {
+            // The row is waited for first, for meanwhile the grace may end.
+            let stays = found.is_in_grace() && grace != Grace::NONE;
+            let is_held = is_locked || stays && self.table.is_alone_with(&found);
+            if found.is_in_grace() && !is_held {
+                continue;
+            }
+            if stays {
                 self.table.slide(&mut found, self.now.get(), self.limits);
                 return Ok(Renewed::InGrace);
             }
@@ -122,6 +136,12 @@ impl Store<'_> {
                 false => self.reach(&key, Look::AsOfStatement)?,
             };
             let Some(found) = found else { return Ok(false) };
+            if found.is_in_grace() && !is_locked {
+                continue;
+            }
+            if !found.is_reached(pg::clock()) {
+                return Ok(false);
+            }
             if self.table.rows().delete(&found).is_done() {
                 let is_live = |now| self.is_live(&found, now);
                 // If it ended while this call waited for its row, it was over before.

@@ -38,6 +38,8 @@ struct Which(&'static LocalKey<Known>);
 struct Known {
     name: &'static CStr,
     layout: &'static Layout,
+    /// Whether there are versions without it.
+    is_newer: bool,
     opened: RefCell<Option<Rc<Table>>>,
     /// Whether `opened` still describes the catalog.
     is_current: Cell<bool>,
@@ -50,7 +52,10 @@ impl Which {
 
     /// The table in a schema.
     fn find(self, schema: Oid) -> Option<TableName> {
-        pg::find_table(schema, self.name())
+        let found = pg::find_table(schema, self.name())?;
+        // Where the catalog is an older version's, anybody may have a table of a name that came later.
+        let is_ours = !self.0.with(|known| known.is_newer) || pg::is_of_an_extension(found.table);
+        is_ours.then_some(found)
     }
 
     /// The description that was last made, if it still holds.
@@ -70,8 +75,8 @@ impl Which {
 }
 
 impl Known {
-    const fn new(name: &'static CStr, layout: &'static Layout) -> Self {
-        Self { name, layout, opened: RefCell::new(None), is_current: Cell::new(false) }
+    const fn new(name: &'static CStr, layout: &'static Layout, is_newer: bool) -> Self {
+        Self { name, layout, is_newer, opened: RefCell::new(None), is_current: Cell::new(false) }
     }
 
     /// Takes note of a change of a relation, or of any.
@@ -87,8 +92,8 @@ impl Known {
 }
 
 thread_local! {
-    static KNOWN_SESSIONS: Known = const { Known::new(c"session", &columns::LAYOUT) };
-    static KNOWN_MOVED: Known = const { Known::new(c"session_moved", &moved::LAYOUT) };
+    static KNOWN_SESSIONS: Known = const { Known::new(c"session", &columns::LAYOUT, false) };
+    static KNOWN_MOVED: Known = const { Known::new(c"session_moved", &moved::LAYOUT, true) };
 }
 
 const SESSIONS: Which = Which(&KNOWN_SESSIONS);

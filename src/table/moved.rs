@@ -40,7 +40,7 @@ const fn column<T: ColumnType>(name: &'static core::ffi::CStr) -> Column {
     Column { name, kind: T::KIND, is_nullable: T::IS_NULLABLE }
 }
 
-/// The table as reading it without the executor relies on it.
+/// The table as reading it without the executor relies on it, and as nothing of anybody else's runs with it.
 pub(super) static LAYOUT: Layout = Layout {
     columns: COLUMNS,
     key: 0,
@@ -65,6 +65,11 @@ impl MovedId {
         let Self { from, to, created_at, moved_at, until } = self;
         [from.value(), to.value(), created_at.value(), moved_at.value(), until.value()]
     }
+}
+
+/// Why a row could not be added.
+fn why_stale() -> Error {
+    if pg::keeps_snapshot() { Error::Contention } else { Error::Suppressed(MOVED.name()) }
 }
 
 /// The table, open for a call.
@@ -102,24 +107,36 @@ impl<'call> MovedIds<'call> {
         self.0.change(Statement::ForgetMoved, [moved.from.value()]);
         let add = || Ok(self.0.write(Statement::AddMoved, moved.values()));
         let added = PgTryBuilder::new(AssertUnwindSafe(add))
-            // The caller raises this as its own error. The row is one that this transaction cannot see.
-            .catch_when(PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION, |_| Err(Error::Contention))
+            // The caller raises this as its own error. There is one that this transaction cannot see, or
+            // that a trigger has kept.
+            .catch_when(PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION, |_| Err(why_stale()))
             .execute()?;
-        if added.is_done() { Ok(()) } else { Err(Error::Suppressed) }
+        if added.is_done() { Ok(()) } else { Err(why_stale()) }
     }
 
     /// Removes the ids that led to a key, which a session has got that chose it: they are to stay dead.
     pub fn forget_ways_to(&self, key: &SessionKey) {
         // Where no renewal has a grace it costs nothing.
         if !self.0.plain().is_some_and(|plain| plain.has_no_pages(&self.0.lock)) {
-            self.0.change_with(Statement::ForgetWaysTo, [key.value()], Access::Latest);
+            let nothing = |_: pg::Rows<'_>| ();
+            let args = [key.value()];
+            self.0.change_returning(Statement::ForgetWaysTo, args, Access::Latest, nothing);
         }
     }
 
-    /// Removes up to `max_rows` ids that reach nothing any more since `now` and that nobody has locked;
-    /// how many.
-    pub fn collect(&self, now: Timestamp, max_rows: Option<i64>) -> u64 {
+    /// Removes up to `max_rows` ids that reach nothing any more since a time from `from` to `to` and that
+    /// nobody has locked; since when the last of so many, or `None` if they were fewer.
+    pub fn collect(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        max_rows: Option<i64>,
+    ) -> Option<Timestamp> {
         let limit = max_rows.map_or(Value::Null, Value::Int8);
-        self.0.change(Statement::CollectMoved, [Value::Time(now), limit])
+        let args = [Value::Time(from), Value::Time(to), limit];
+        self.0.change_returning(Statement::CollectMoved, args, Access::ReadWrite, |rows| {
+            let is_full = max_rows.is_some_and(|most| rows.count() as i64 >= most);
+            rows.iter().filter_map(|row| row.time(0)).max().filter(|_| is_full)
+        })
     }
 }

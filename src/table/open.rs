@@ -125,17 +125,22 @@ impl<'call> OpenTable<'call> {
         self.look(look, |access| self.way(LockMode::Read).find(key, access))
     }
 
+    /// Whether the rows are those that the calling statement sees: its snapshot may be from before they
+    /// were rewritten.
+    pub fn is_as_of_statement(&self) -> bool {
+        self.call.sees(self.table.changed_by)
+    }
+
     /// Looks for a row with `find`.
     pub(super) fn look<R>(
         &self,
         look: Look,
         find: impl FnOnce(Access) -> Option<R>,
     ) -> Result<Option<R>> {
-        let is_seen = self.call.sees(self.table.changed_by);
+        let is_seen = self.is_as_of_statement();
         // What this transaction wrote is there for it at once, also within one statement.
         let access = match look {
             Look::AsOfStatement if is_seen && !pg::has_written() => Access::ReadOnly,
-            // The statement's snapshot may be from before the rows were rewritten.
             Look::AsOfStatement | Look::Fresh => Access::ReadWrite,
             Look::Latest => Access::Latest,
         };
@@ -152,11 +157,16 @@ impl<'call> OpenTable<'call> {
     /// Unless that is to be so `always`: where the call is all of its transaction and nobody else holds
     /// the row, nobody could tell.
     pub fn hold(&self, read: &Found<'call>, always: bool) -> RowWrite {
-        let is_free = read.holder.is_some_and(|holder| !holder.is_active());
-        if !always && is_free && self.call.is_whole_transaction() {
+        if !always && self.is_alone_with(read) {
             return RowWrite::Done;
         }
         self.rows().lock(read)
+    }
+
+    /// Whether nobody could tell if a session that stays as it is were locked.
+    pub fn is_alone_with(&self, read: &Found<'call>) -> bool {
+        let is_free = read.holder.is_some_and(|holder| !holder.is_active());
+        is_free && self.call.is_whole_transaction()
     }
 
     /// Keeps a session that was used alive.
@@ -187,7 +197,7 @@ impl<'call> OpenTable<'call> {
     pub fn why_stale(&self) -> Error {
         match self.way(LockMode::Write) {
             Way::Direct(_) => Error::Contention,
-            Way::Sql(_) => Error::Suppressed,
+            Way::Sql(_) => Error::Suppressed(SESSIONS.name()),
         }
     }
 

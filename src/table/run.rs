@@ -30,17 +30,19 @@ impl OpenTable<'_> {
         statement: Statement,
         args: impl IntoIterator<Item = Value<'a>>,
     ) -> u64 {
-        self.change_with(statement, args, Access::ReadWrite)
+        self.change_returning(statement, args, Access::ReadWrite, |rows| rows.count())
     }
 
-    pub(super) fn change_with<'a>(
+    /// Runs a statement that changes rows and returns some.
+    pub(super) fn change_returning<'a, R>(
         &self,
         statement: Statement,
         args: impl IntoIterator<Item = Value<'a>>,
         access: Access,
-    ) -> u64 {
+        read: impl FnOnce(pg::Rows<'_>) -> R,
+    ) -> R {
         let _writing = Writing::begin();
-        self.run(statement, args, access, |rows| rows.count())
+        self.run(statement, args, access, read)
     }
 
     /// Code of a role that is no superuser must not run with the rights of an owner who is: a dump of a

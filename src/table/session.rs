@@ -82,6 +82,16 @@ impl<'call> Found<'call> {
         Self { promised: session.expiry, session, reached_until: None, place, holder }
     }
 
+    /// Whether the id that was asked for is one that it had before.
+    pub fn is_in_grace(&self) -> bool {
+        self.reached_until.is_some()
+    }
+
+    /// Whether that id reaches it for a client whose clock says `now`.
+    pub fn is_reached(&self, now: Timestamp) -> bool {
+        self.reached_until.is_none_or(|until| until > now)
+    }
+
     /// The expiry after a use at `now`, which never shortens the promised one.
     pub fn slid_expiry(&self, now: Timestamp, limits: Limits) -> Timestamp {
         self.promised.max(self.terms().expiry(now, self.created_at, limits))

@@ -189,9 +189,10 @@ impl Statement {
             }
             Statement::CollectMoved => format!(
                 "DELETE FROM {moved} WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(\
-                 SELECT ctid FROM {moved} WHERE valid_until OPERATOR(pg_catalog.<=) $1 \
-                 ORDER BY valid_until LIMIT $2 FOR UPDATE SKIP LOCKED)) \
-                 AND valid_until OPERATOR(pg_catalog.<=) $1"
+                 SELECT ctid FROM {moved} WHERE valid_until OPERATOR(pg_catalog.>=) $1 \
+                 AND valid_until OPERATOR(pg_catalog.<=) $2 \
+                 ORDER BY valid_until LIMIT $3 FOR UPDATE SKIP LOCKED)) \
+                 AND valid_until OPERATOR(pg_catalog.<=) $2 RETURNING valid_until"
             ),
             Statement::Functions => FUNCTIONS.to_owned(),
         }
@@ -219,7 +220,8 @@ impl Statement {
             Statement::Count | Statement::Clear | Statement::Expired => {
                 vec![TIMESTAMPTZOID, TIMESTAMPTZOID]
             }
-            Statement::Collect | Statement::CollectMoved => vec![TIMESTAMPTZOID, INT8OID],
+            Statement::Collect => vec![TIMESTAMPTZOID, INT8OID],
+            Statement::CollectMoved => vec![TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID],
             Statement::CollectAt => vec![TIDARRAYOID, TIMESTAMPTZOID],
             Statement::AddMoved => moved::COLUMNS.iter().map(|column| column.kind).collect(),
             Statement::Functions => vec![OIDOID],

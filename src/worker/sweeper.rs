@@ -178,19 +178,20 @@ impl Sweeper {
 
     /// Removes the ids that reach no session any more: a batch, and more while there is time.
     fn forget_moved_ids(&mut self) -> Result<(), String> {
-        let (most, now, leaves) = (settings::gc_batch_size() as i64, self.to, self.leaves);
-        loop {
+        let (to, leaves, mut from) = (self.to, self.leaves, Timestamp::NEG_INFINITY);
+        while settings::gc_interval().is_some() {
             let activity = "removing ids that sessions had";
-            let has_more = self.with_table(activity, |table, _| {
+            let reached = self.with_table(activity, |table, _| {
                 let moved = MovedIds::beside(table, LockMode::Write).map_err(ErrorReport::from);
-                let removed =
-                    moved.unwrap_or_report().map_or(0, |ids| ids.collect(now, Some(most)));
-                removed >= most as u64 && Instant::now() < leaves && !is_waited_for()
+                let most = Some(settings::gc_batch_size() as i64);
+                let reached = moved.unwrap_or_report()?.collect(from, to, most);
+                reached.filter(|_| Instant::now() < leaves && !is_waited_for())
             })?;
-            if !has_more.unwrap_or(false) {
-                return Ok(());
-            }
+            // What is removed stays in the index while an old snapshot sees it: not to be gone through again.
+            let Some(reached) = reached.flatten() else { break };
+            from = reached;
         }
+        Ok(())
     }
 
     /// Removes the sessions at these addresses, batch by batch.
