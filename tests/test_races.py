@@ -248,6 +248,7 @@ SINCE_THE_SNAPSHOT = [
     (CREATE_X, GC, "40001"),
     (GC, GC, "40001"),
     (GC, CREATE_X, "x"),
+    (GC, "session_read('x')", {}),
     (GC, "session_destroy('x')", "40001"),
     (GC, "session_regenerate('s', 'x')", "40001"),
 ]
@@ -276,7 +277,7 @@ def owner(clients):
     owner = clients[0]
     owner.execute("DELETE FROM session; DELETE FROM session_moved")
     owner.execute("""SELECT session_create('{"old": 1}', 's'), session_create('{"other": 1}', 'other')""")
-    owner.execute("SELECT session_create('{}', 'x'); UPDATE session SET version = 1000")
+    owner.execute("""SELECT session_create('{"gone": 1}', 'x'); UPDATE session SET version = 1000""")
     expires_in(owner, "x", "-1 s")
     yield owner
     for client in clients:

@@ -158,11 +158,11 @@ impl Store<'_> {
     ) -> Result<Option<i64>> {
         if version == Some(NEW) {
             let key = id.ok_or(Error::InvalidSid)?.key();
-            let version = self.insert_unseen(key, data, terms)?;
-            if version.is_none() {
+            let begun = self.insert_unseen(key, data, terms)?;
+            if begun.is_none() {
                 self.read_key(&key, Look::Fresh)?;
             }
-            return Ok(version);
+            return Ok(begun.map(|session| session.version));
         }
         let saved = self.change(id, |session| {
             if version.is_some_and(|version| version != session.version) {

@@ -34,10 +34,8 @@ impl Store<'_> {
         }
         let store = self.for_writing()?;
         for _ in 0..ATTEMPTS {
-            if store.insert(key, data, terms)?.is_some()
-                && let Some(begun) = store.table.find(&key, Look::Fresh)?
-            {
-                return Ok(begun.session);
+            if let Some(begun) = store.insert(key, data, terms)? {
+                return Ok(begun);
             }
             // Another client was faster.
             if let Some(session) = store.keep_key(&key, Look::Fresh, terms)? {
@@ -73,8 +71,8 @@ impl Store<'_> {
             if let Some(session) = replaced {
                 return Ok(session.version);
             }
-            if let Some(version) = self.insert(key, data, terms)? {
-                return Ok(version);
+            if let Some(begun) = self.insert(key, data, terms)? {
+                return Ok(begun.version);
             }
             // Another client has created it since.
             look = Look::Fresh;
@@ -100,7 +98,8 @@ impl Store<'_> {
 
     /// A new session, which must not exist yet; its version.
     pub fn create(&self, key: SessionKey, data: &[u8], terms: NewTerms) -> Result<i64> {
-        self.insert_unseen(key, data, terms)?.ok_or(Error::SessionExists)
+        let begun = self.insert_unseen(key, data, terms)?;
+        begun.map(|session| session.version).ok_or(Error::SessionExists)
     }
 
     /// Adds a session of which nobody has looked whether it is there.
@@ -109,7 +108,7 @@ impl Store<'_> {
         key: SessionKey,
         data: &[u8],
         terms: NewTerms,
-    ) -> Result<Option<i64>> {
+    ) -> Result<Option<Session>> {
         // What has the key turns out when it is added, but not what an id in grace reaches.
         match self.is_in_grace(&key, Look::Fresh)? {
             true => Ok(None),
@@ -132,18 +131,19 @@ impl Store<'_> {
         }
     }
 
-    /// Adds a session; its version, or `None` if the key reaches a live one.
+    /// Adds a session, or `None` if the key reaches a live one. Whoever looks for what was added may find
+    /// something else, for an older snapshot still sees what has had the key before.
     pub(super) fn insert(
         &self,
         key: SessionKey,
         data: &[u8],
         terms: NewTerms,
-    ) -> Result<Option<i64>> {
+    ) -> Result<Option<Session>> {
         let mut new = self.begin(key, data, terms)?;
         for _ in 0..ATTEMPTS {
             if self.table.rows().insert(&new, false).is_done() {
                 return match self.was_just_moved(&key)? {
-                    false => Ok(Some(new.version)),
+                    false => Ok(Some(new)),
                     true => self.take_back(&key).map(|()| None),
                 };
             }
@@ -163,10 +163,11 @@ impl Store<'_> {
                 return Ok(None);
             }
             new.version = new.version.max(other.version + 1);
-            let version = new.version;
             let changes = Changes::to(new).from(&other);
             if self.table.rows().update(&other, &changes).is_done() {
-                return Ok(Some(version));
+                let mut begun = other.session;
+                changes.apply_to(&mut begun);
+                return Ok(Some(begun));
             }
             new = self.begin(key, data, terms)?;
         }
