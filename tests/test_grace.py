@@ -150,7 +150,7 @@ def test_eight_clients_that_renew_read_and_write_one_session_lose_nothing(databa
         return written, renewed
 
     results = [future.result(timeout=60) for future in [THREADS.submit(work, number) for number in range(8)]]
-    assert sum(renewed for _, renewed in results) > 50
+    assert sum(renewed for _, renewed in results) > 20
     saved = one(client, "SELECT session_get($1)", cookie[0])
     assert saved == {"k": 1} | {str(number): written for number, (written, _) in enumerate(results)}
     with database.connect() as owner:
@@ -212,11 +212,11 @@ WAITING = {
 @pytest.mark.parametrize("call", WAITING)
 def test_a_grace_that_ends_while_the_session_is_waited_for_has_ended(database, client, call):
     with database.connect() as owner:
-        owner.execute("UPDATE session_moved SET valid_until = clock_timestamp() + '0.7 s'")
+        owner.execute("UPDATE session_moved SET valid_until = clock_timestamp() + '1.5 s'")
     holder = database.connect(APP)
     holder.execute("BEGIN; SELECT session_merge('new', '{}')")
     waiting = database.later(client, f"SELECT {call}")
-    time.sleep(0.8)
+    time.sleep(1.6)
     holder.execute("COMMIT")
     assert outcome(waiting.result, 10) == WAITING[call]
     assert one(client, "SELECT session_get('new', 'k')") == 1
