@@ -72,13 +72,15 @@ fn first_change() -> usize {
 }
 
 fn name(column: usize) -> &'static str {
-    COLUMNS[column].name.to_str().expect("a column's name is ASCII")
+    name_of(&COLUMNS[column])
+}
+
+fn name_of(column: &Column) -> &'static str {
+    column.name.to_str().expect("a column's name is ASCII")
 }
 
 fn names(columns: &[Column]) -> String {
-    let names =
-        columns.iter().map(|column| column.name.to_str().expect("a column's name is ASCII"));
-    names.collect::<Vec<_>>().join(", ")
+    columns.iter().map(name_of).collect::<Vec<_>>().join(", ")
 }
 
 /// `format` of each column and of its parameter, the first of which is `$first`.
