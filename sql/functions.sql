@@ -2,8 +2,14 @@
 
 ALTER FUNCTION @extschema@.session_start(text, interval, timestamptz) ROWS 1;
 ALTER FUNCTION @extschema@.session_load(text, boolean) ROWS 1;
+ALTER FUNCTION @extschema@.session_devices(text) ROWS 10;
+ALTER FUNCTION @extschema@.session_find(text) ROWS 10;
+ALTER FUNCTION @extschema@.session_revoke_others(text) ROWS 10;
+ALTER FUNCTION @extschema@.session_revoke_all(text, text) ROWS 10;
 ALTER FUNCTION @extschema@.session_fetch(text, boolean) ROWS 1;
 ALTER FUNCTION @extschema@.session_read_raw(text, interval, timestamptz) ROWS 1;
+ALTER FUNCTION @extschema@.session_principal() CALLED ON NULL INPUT;
+ALTER FUNCTION @extschema@.session_attributes() CALLED ON NULL INPUT;
 
 -- Strictness means nothing without arguments; so that no function here is strict.
 ALTER FUNCTION @extschema@.session_all() CALLED ON NULL INPUT;
@@ -45,3 +51,16 @@ COMMENT ON FUNCTION @extschema@.session_read_raw(text, interval, timestamptz) IS
 COMMENT ON FUNCTION @extschema@.session_release_raw(text, bytea, bigint, interval, timestamptz) IS 'session_release for an opaque payload';
 COMMENT ON FUNCTION @extschema@.session_put_raw(text, bytea, interval, timestamptz) IS 'session_put for an opaque payload; can resurrect a destroyed session';
 COMMENT ON FUNCTION @extschema@.session_decode(bytea) IS 'what session_data holds; NULL when the payload is opaque or damaged';
+
+COMMENT ON FUNCTION @extschema@.session_login(text, text, jsonb, text, integer, boolean, interval, timestamptz) IS 'move a session to a new id and bind it to a principal; returns the new id; if there is none one begins, or with must_exist nothing and NULL; with max_sessions the longest unused others beyond it end';
+COMMENT ON FUNCTION @extschema@.session_bind(text, text, jsonb) IS 'bind a session to a principal without a new id, or with NULL to nobody; returns whether there is a live one';
+COMMENT ON FUNCTION @extschema@.session_devices(text) IS 'the live sessions of the same principal, this one first; none when it belongs to nobody';
+COMMENT ON FUNCTION @extschema@.session_find(text) IS 'the live sessions of a principal with their content';
+COMMENT ON FUNCTION @extschema@.session_revoke(text, text) IS 'end the session with this handle if it is of the same principal; returns whether it was';
+COMMENT ON FUNCTION @extschema@.session_revoke_others(text) IS 'end the other sessions of the same principal; returns their handles';
+COMMENT ON FUNCTION @extschema@.session_revoke_all(text, text) IS 'log out everywhere: end all sessions of a principal, but maybe for one; returns their handles';
+COMMENT ON FUNCTION @extschema@.session_revoke_handle(text) IS 'end the session with this handle; returns whether there was a live one';
+COMMENT ON FUNCTION @extschema@.session_attach(text) IS 'have the transaction carry the principal and the attributes of a session, for policies; returns the principal';
+COMMENT ON FUNCTION @extschema@.session_principal() IS 'the principal that session_attach has the transaction carry; NULL without';
+COMMENT ON FUNCTION @extschema@.session_attributes() IS 'the attributes beside it; NULL without';
+COMMENT ON FUNCTION @extschema@.session_store_grant(regrole) IS 'grant a role the calls of an application that are not for everybody';

@@ -55,20 +55,24 @@ DO $$
 DECLARE
     -- In the order in which they are created below.
     replaced CONSTANT text[] := ARRAY['session_start(text, interval, timestamptz)', 'session_fetch(text, boolean)',
-        'session_read(text)', 'session_regenerate(text, text)', 'session_merge(text, jsonb, text[])'];
+        'session_load(text, boolean)', 'session_read(text)', 'session_regenerate(text, text)', 'session_merge(text, jsonb, text[])'];
     created CONSTANT text[] := ARRAY[
         'session_start(presented text DEFAULT NULL, lifetime interval DEFAULT NULL, deadline timestamptz DEFAULT NULL)
             RETURNS TABLE (sid text, data json, version bigint, is_new boolean, payload bytea) ROWS 1',
         'session_fetch(sid text, slide boolean DEFAULT true) RETURNS SETOF @extschema@.session_content ROWS 1',
+        'session_load(sid text, slide boolean DEFAULT true)
+            RETURNS TABLE (data jsonb, payload bytea, version bigint, principal text, created_at timestamptz, expires_at timestamptz,
+            lifetime interval, deadline timestamptz, attributes jsonb, authenticated_at timestamptz, handle text) ROWS 1',
         'session_read(sid text, lifetime interval DEFAULT NULL, deadline timestamptz DEFAULT NULL) RETURNS jsonb',
         'session_regenerate(oldsid text, sid text DEFAULT NULL, grace interval DEFAULT ''0'',
             must_exist boolean DEFAULT false) RETURNS text',
         'session_merge(sid text, patch jsonb, remove text[] DEFAULT NULL, lifetime interval DEFAULT NULL,
             deadline timestamptz DEFAULT NULL) RETURNS bigint'];
     signatures CONSTANT text[] := ARRAY['session_start(text, interval, timestamptz)', 'session_fetch(text, boolean)',
-        'session_read(text, interval, timestamptz)', 'session_regenerate(text, text, interval, boolean)',
+        'session_load(text, boolean)', 'session_read(text, interval, timestamptz)', 'session_regenerate(text, text, interval, boolean)',
         'session_merge(text, jsonb, text[], interval, timestamptz)'];
-    symbols CONSTANT text[] := ARRAY['session_start_0_3_wrapper', 'session_fetch_wrapper', 'session_read_0_3_wrapper',
+    symbols CONSTANT text[] := ARRAY['session_start_0_3_wrapper', 'session_fetch_wrapper', 'session_load_0_3_wrapper',
+        'session_read_0_3_wrapper',
         'session_regenerate_0_3_wrapper', 'session_merge_0_3_wrapper'];
     before record;
     function regprocedure;
@@ -163,10 +167,95 @@ RETURNS bigint
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'session_clear_wrapper';
 
+CREATE FUNCTION @extschema@.session_login(oldsid text, principal text, attributes jsonb DEFAULT NULL, sid text DEFAULT NULL,
+    max_sessions integer DEFAULT NULL, must_exist boolean DEFAULT false, lifetime interval DEFAULT NULL,
+    deadline timestamptz DEFAULT NULL)
+RETURNS text
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'session_login_wrapper';
+
+CREATE FUNCTION @extschema@.session_bind(sid text, principal text, attributes jsonb DEFAULT NULL)
+RETURNS boolean
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'session_bind_wrapper';
+
+CREATE FUNCTION @extschema@.session_devices(sid text)
+RETURNS TABLE (handle text, is_this boolean, attributes jsonb, created_at timestamptz, authenticated_at timestamptz,
+    last_seen timestamptz, expires_at timestamptz)
+LANGUAGE c ROWS 10
+AS 'MODULE_PATHNAME', 'session_devices_wrapper';
+
+CREATE FUNCTION @extschema@.session_find(principal text)
+RETURNS TABLE (handle text, is_this boolean, attributes jsonb, created_at timestamptz, authenticated_at timestamptz,
+    last_seen timestamptz, expires_at timestamptz, data jsonb, payload bytea, version bigint, lifetime interval)
+LANGUAGE c ROWS 10
+AS 'MODULE_PATHNAME', 'session_find_wrapper';
+
+CREATE FUNCTION @extschema@.session_revoke(sid text, handle text)
+RETURNS boolean
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'session_revoke_wrapper';
+
+CREATE FUNCTION @extschema@.session_revoke_others(sid text)
+RETURNS SETOF text
+LANGUAGE c ROWS 10
+AS 'MODULE_PATHNAME', 'session_revoke_others_wrapper';
+
+CREATE FUNCTION @extschema@.session_revoke_all(principal text, keep text DEFAULT NULL)
+RETURNS SETOF text
+LANGUAGE c ROWS 10
+AS 'MODULE_PATHNAME', 'session_revoke_all_wrapper';
+
+CREATE FUNCTION @extschema@.session_revoke_handle(handle text)
+RETURNS boolean
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'session_revoke_handle_wrapper';
+
+CREATE FUNCTION @extschema@.session_attach(sid text)
+RETURNS text
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'session_attach_wrapper';
+
+CREATE FUNCTION @extschema@.session_principal()
+RETURNS text
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_principal_wrapper';
+
+CREATE FUNCTION @extschema@.session_attributes()
+RETURNS jsonb
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_attributes_wrapper';
+
 REVOKE EXECUTE ON FUNCTION @extschema@.session_clear() FROM PUBLIC;
+-- Nor are those that name a principal: an injection in a role without them becomes nobody.
+REVOKE EXECUTE ON FUNCTION @extschema@.session_login(text, text, jsonb, text, integer, boolean, interval, timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.session_bind(text, text, jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.session_find(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.session_revoke_all(text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.session_revoke_handle(text) FROM PUBLIC;
+
+CREATE FUNCTION @extschema@.session_store_grant(role regrole) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS known WHERE known.oid OPERATOR(pg_catalog.=) role) THEN
+        RAISE undefined_object USING MESSAGE = 'there is no such role', HINT = 'Pass the name of a role.';
+    END IF;
+    EXECUTE 'GRANT EXECUTE ON FUNCTION
+        @extschema@.session_login(text, text, jsonb, text, integer, boolean, interval, timestamptz),
+        @extschema@.session_bind(text, text, jsonb), @extschema@.session_find(text),
+        @extschema@.session_revoke_all(text, text), @extschema@.session_revoke_handle(text),
+        @extschema@.session_gc(bigint), @extschema@.session_all(), @extschema@.session_clear()
+        TO ' OPERATOR(pg_catalog.||) role::pg_catalog.text;
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION @extschema@.session_store_grant(regrole) FROM PUBLIC;
+
 
 COMMENT ON FUNCTION @extschema@.session_start(text, interval, timestamptz) IS 'the presented session, kept alive, or a new one under a fresh id if it is not live';
 COMMENT ON FUNCTION @extschema@.session_fetch(text, boolean) IS 'the content of a live session as text for a client, and its version: what a request needs; no row if there is none';
+COMMENT ON FUNCTION @extschema@.session_load(text, boolean) IS 'all there is to know of a live session, which is kept alive unless slide is false; no row if there is none';
 COMMENT ON FUNCTION @extschema@.session_read(text, interval, timestamptz) IS 'all values of a session, which is created if there is none (NULL instead if session_store.strict)';
 COMMENT ON FUNCTION @extschema@.session_regenerate(text, text, interval, boolean) IS 'move a session to a new id, generated unless given; returns the new id; 23505 if that is live; if there is none an empty session begins, or with must_exist nothing and NULL; for the time of grace the old id reaches it, and renewing that one with a grace moves nothing and returns it';
 COMMENT ON FUNCTION @extschema@.session_clear() IS 'end all sessions; returns how many';
@@ -179,5 +268,69 @@ COMMENT ON FUNCTION @extschema@.session_pop(text, text) IS 'drop one key and ret
 COMMENT ON FUNCTION @extschema@.session_release(text, jsonb, bigint, interval, timestamptz) IS 'save all values; returns the version, NULL if the session is gone or no longer at the given version; at version 0 it is created, NULL if there is one';
 COMMENT ON FUNCTION @extschema@.session_read_raw(text, interval, timestamptz) IS 'the opaque payload of a session, which is created with an empty one if there is none (no row instead if session_store.strict)';
 COMMENT ON FUNCTION @extschema@.session_release_raw(text, bytea, bigint, interval, timestamptz) IS 'session_release for an opaque payload';
+
+COMMENT ON FUNCTION @extschema@.session_login(text, text, jsonb, text, integer, boolean, interval, timestamptz) IS 'move a session to a new id and bind it to a principal; returns the new id; if there is none one begins, or with must_exist nothing and NULL; with max_sessions the longest unused others beyond it end';
+COMMENT ON FUNCTION @extschema@.session_bind(text, text, jsonb) IS 'bind a session to a principal without a new id, or with NULL to nobody; returns whether there is a live one';
+COMMENT ON FUNCTION @extschema@.session_devices(text) IS 'the live sessions of the same principal, this one first; none when it belongs to nobody';
+COMMENT ON FUNCTION @extschema@.session_find(text) IS 'the live sessions of a principal with their content';
+COMMENT ON FUNCTION @extschema@.session_revoke(text, text) IS 'end the session with this handle if it is of the same principal; returns whether it was';
+COMMENT ON FUNCTION @extschema@.session_revoke_others(text) IS 'end the other sessions of the same principal; returns their handles';
+COMMENT ON FUNCTION @extschema@.session_revoke_all(text, text) IS 'log out everywhere: end all sessions of a principal, but maybe for one; returns their handles';
+COMMENT ON FUNCTION @extschema@.session_revoke_handle(text) IS 'end the session with this handle; returns whether there was a live one';
+COMMENT ON FUNCTION @extschema@.session_attach(text) IS 'have the transaction carry the principal and the attributes of a session, for policies; returns the principal';
+COMMENT ON FUNCTION @extschema@.session_principal() IS 'the principal that session_attach has the transaction carry; NULL without';
+COMMENT ON FUNCTION @extschema@.session_attributes() IS 'the attributes beside it; NULL without';
+COMMENT ON FUNCTION @extschema@.session_store_grant(regrole) IS 'grant a role the calls of an application that are not for everybody';
+
+-- No view may stand on a column whose collation changes.
+ALTER VIEW @extschema@.session_live RENAME COLUMN handle TO session_key;
+CREATE OR REPLACE VIEW @extschema@.session_live AS
+SELECT NULL::pg_catalog.text AS session_key, NULL::pg_catalog.text AS principal, NULL::pg_catalog.timestamptz AS created_at,
+    NULL::pg_catalog.timestamptz AS expires_at, NULL::pg_catalog.interval AS lifetime, NULL::pg_catalog.timestamptz AS deadline,
+    NULL::pg_catalog.int4 AS size, NULL::pg_catalog.jsonb AS data;
+DO $$
+BEGIN
+    ALTER TABLE @extschema@.session ALTER COLUMN principal TYPE text COLLATE "C";
+EXCEPTION WHEN feature_not_supported THEN
+    RAISE feature_not_supported USING MESSAGE = SQLERRM,
+        HINT = 'The column has another collation in this version. Drop what depends on it, update, and create it again.';
+END
+$$;
+ALTER TABLE @extschema@.session
+    ADD COLUMN attributes jsonb,
+    ADD COLUMN authenticated_at timestamptz,
+    ADD COLUMN handle uuid;
+COMMENT ON COLUMN @extschema@.session.attributes IS 'what the application keeps of it beside the content, such as the device';
+COMMENT ON COLUMN @extschema@.session.authenticated_at IS 'when the session came to belong to the principal, or the principal logged in again';
+COMMENT ON COLUMN @extschema@.session.handle IS 'by which the sessions of a principal are told apart; no id';
+
+CREATE OR REPLACE VIEW @extschema@.session_live AS
+SELECT
+    pg_catalog.encode(session_key, 'hex') AS session_key,
+    principal COLLATE pg_catalog."default" AS principal,
+    created_at,
+    LEAST(session_expiry, COALESCE(authenticated_at, created_at) OPERATOR(pg_catalog.+) absolute.lifetime) AS expires_at,
+    pg_catalog.make_interval(secs => session.lifetime) AS lifetime,
+    deadline,
+    pg_catalog.octet_length(session_data) AS size,
+    @extschema@.session_decode(session_data) AS data,
+    attributes,
+    authenticated_at,
+    handle::pg_catalog.text AS handle
+FROM @extschema@.session
+CROSS JOIN (
+    -- In seconds, for days are not all of one length. NULL, which LEAST ignores, is no limit.
+    SELECT CASE WHEN seconds OPERATOR(pg_catalog.>) 0 THEN pg_catalog.make_interval(secs => seconds) END AS lifetime
+    FROM pg_catalog.date_part('epoch',
+        pg_catalog.current_setting('session_store.absolute_lifetime', true)::pg_catalog.interval) AS seconds
+) AS absolute
+WHERE LEAST(session_expiry, COALESCE(authenticated_at, created_at) OPERATOR(pg_catalog.+) absolute.lifetime)
+    OPERATOR(pg_catalog.>) pg_catalog.statement_timestamp();
+
+COMMENT ON VIEW @extschema@.session_live IS 'live sessions with their data';
+COMMENT ON COLUMN @extschema@.session_live.session_key IS 'SHA-256 of the session id in hex';
+COMMENT ON COLUMN @extschema@.session_live.handle IS 'by which the sessions of a principal are told apart';
+COMMENT ON COLUMN @extschema@.session_live.size IS 'stored bytes';
+COMMENT ON COLUMN @extschema@.session_live.data IS 'keys and values, NULL when the payload is opaque or damaged';
 
 ALTER TABLE @extschema@.session SET (toast.autovacuum_vacuum_scale_factor = 0.05);

@@ -27,7 +27,10 @@ CREATE TABLE @extschema@.session (
         CHECK (lifetime OPERATOR(pg_catalog.>=) 0 AND lifetime OPERATOR(pg_catalog.<=) 2145916800), -- 68 years
     session_key bytea NOT NULL CONSTRAINT session_session_key_check
         CHECK (pg_catalog.octet_length(session_key) OPERATOR(pg_catalog.=) 32),
-    principal text,
+    principal text COLLATE "C",
+    attributes jsonb,
+    authenticated_at timestamptz,
+    handle uuid,
     session_data bytea NOT NULL,
     session_expiry timestamptz NOT NULL,
     version bigint NOT NULL,
@@ -64,6 +67,9 @@ COMMENT ON COLUMN @extschema@.session.version IS 'grows with every change of ses
 COMMENT ON COLUMN @extschema@.session.lifetime IS 'idle lifetime in seconds, 0 for no idle limit';
 COMMENT ON COLUMN @extschema@.session.deadline IS 'absolute end, if any';
 COMMENT ON COLUMN @extschema@.session.principal IS 'whom the session belongs to, if the application said so';
+COMMENT ON COLUMN @extschema@.session.attributes IS 'what the application keeps of it beside the content, such as the device';
+COMMENT ON COLUMN @extschema@.session.authenticated_at IS 'when the session came to belong to the principal, or the principal logged in again';
+COMMENT ON COLUMN @extschema@.session.handle IS 'by which the sessions of a principal are told apart; no id';
 
 REVOKE ALL ON TABLE @extschema@.session FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.session', '');

@@ -2,14 +2,17 @@
 
 CREATE VIEW @extschema@.session_live AS
 SELECT
-    pg_catalog.encode(session_key, 'hex') AS handle,
-    principal,
+    pg_catalog.encode(session_key, 'hex') AS session_key,
+    principal COLLATE pg_catalog."default" AS principal,
     created_at,
-    LEAST(session_expiry, created_at OPERATOR(pg_catalog.+) absolute.lifetime) AS expires_at,
+    LEAST(session_expiry, COALESCE(authenticated_at, created_at) OPERATOR(pg_catalog.+) absolute.lifetime) AS expires_at,
     pg_catalog.make_interval(secs => session.lifetime) AS lifetime,
     deadline,
     pg_catalog.octet_length(session_data) AS size,
-    @extschema@.session_decode(session_data) AS data
+    @extschema@.session_decode(session_data) AS data,
+    attributes,
+    authenticated_at,
+    handle::pg_catalog.text AS handle
 FROM @extschema@.session
 CROSS JOIN (
     -- In seconds, for days are not all of one length. NULL, which LEAST ignores, is no limit.
@@ -17,10 +20,12 @@ CROSS JOIN (
     FROM pg_catalog.date_part('epoch',
         pg_catalog.current_setting('session_store.absolute_lifetime', true)::pg_catalog.interval) AS seconds
 ) AS absolute
-WHERE LEAST(session_expiry, created_at OPERATOR(pg_catalog.+) absolute.lifetime)
+WHERE LEAST(session_expiry, COALESCE(authenticated_at, created_at) OPERATOR(pg_catalog.+) absolute.lifetime)
     OPERATOR(pg_catalog.>) pg_catalog.statement_timestamp();
 
-COMMENT ON VIEW @extschema@.session_live IS 'live sessions with their data; handle is the SHA-256 of the session id in hex';
+COMMENT ON VIEW @extschema@.session_live IS 'live sessions with their data';
+COMMENT ON COLUMN @extschema@.session_live.session_key IS 'SHA-256 of the session id in hex';
+COMMENT ON COLUMN @extschema@.session_live.handle IS 'by which the sessions of a principal are told apart';
 COMMENT ON COLUMN @extschema@.session_live.size IS 'stored bytes';
 COMMENT ON COLUMN @extschema@.session_live.data IS 'keys and values, NULL when the payload is opaque or damaged';
 

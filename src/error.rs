@@ -26,6 +26,12 @@ pub enum Error {
     InvalidLifetime(&'static str),
     /// The interval is negative or beyond five minutes.
     InvalidGrace,
+    /// The text is no principal.
+    InvalidPrincipal,
+    /// Attributes exceed 8 kB.
+    AttributesTooLarge,
+    /// A limit on sessions is below one.
+    NoSessions,
     /// A limit on rows is negative.
     NegativeRows,
     /// Session data must be a JSON object.
@@ -116,10 +122,30 @@ impl Error {
                 "grace is out of range".into(),
                 "Pass an interval from '0' (the old id is dead at once) to '5 minutes'.".into(),
             ),
+            InvalidPrincipal => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "invalid principal".into(),
+                "A principal is 1 to 256 bytes of text, such as the key of a row of your table of users.".into(),
+            ),
+            AttributesTooLarge => (
+                ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                "attributes are too large".into(),
+                "They may take 8 kB. They are for a list of devices; keep the rest in the session.".into(),
+            ),
+            NoSessions => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "max_sessions must be positive".into(),
+                "Pass 1 to end all other sessions of the principal, NULL for no limit.".into(),
+            ),
             NegativeRows => (
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 "max_rows must not be negative".into(),
                 "Pass NULL to collect every expired session.".into(),
+            ),
+            NotAnObject("attributes") => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "attributes must be a JSON object".into(),
+                "Pass what a list of devices shows, such as {\"device\": \"laptop\"}.".into(),
             ),
             NotAnObject(argument) => (
                 ERRCODE_INVALID_PARAMETER_VALUE,

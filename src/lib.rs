@@ -28,7 +28,17 @@ extension_sql_file!("../sql/view.sql", name = "view", requires = [api::admin::se
 extension_sql_file!(
     "../sql/grants.sql",
     name = "grants",
-    requires = [api::admin::session_all, api::admin::session_clear, api::admin::session_gc, "view"]
+    requires = [
+        api::admin::session_all,
+        api::admin::session_clear,
+        api::admin::session_gc,
+        api::principal::session_login,
+        api::principal::session_bind,
+        api::principal::session_find,
+        api::principal::session_revoke_all,
+        api::principal::session_revoke_handle,
+        "view"
+    ]
 );
 extension_sql_file!("../sql/functions.sql", name = "functions", finalize);
 

@@ -39,6 +39,11 @@ impl Lifetime {
         self.0
     }
 
+    /// The time of the use after which it ends then; `None` where no use has an end.
+    pub fn before(self, end: Timestamp) -> Option<Timestamp> {
+        self.micros().map(|lifetime| end.plus(-lifetime))
+    }
+
     /// Microseconds, or `None` for no limit.
     fn micros(self) -> Option<i64> {
         (self.0 > 0).then_some(i64::from(self.0) * MICROS)
@@ -86,15 +91,15 @@ pub struct Terms {
 /// The server's settings that bear on every expiry.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Seconds after creation at which any session ends; 0 for none.
+    /// Seconds after its authentication, or else its creation, at which any session ends; 0 for none.
     pub absolute_lifetime: i32,
     /// The grid in seconds; 0 for exact expiry.
     pub granularity: i32,
 }
 
 impl Limits {
-    /// What was created by then has reached the absolute lifetime by `now`.
-    pub fn ended_if_created_by(self, now: Timestamp) -> Timestamp {
+    /// What began by then has reached the absolute lifetime by `now`.
+    pub fn ended_if_begun_by(self, now: Timestamp) -> Timestamp {
         match self.absolute_lifetime {
             0 => Timestamp::NEG_INFINITY,
             seconds => now.plus(-i64::from(seconds) * MICROS),
@@ -107,7 +112,7 @@ impl Terms {
     ///
     /// The idle end is rounded up to the grid, never down: late by less than a step, never early.
     /// Absolute ends are exact and cap it.
-    pub fn expiry(&self, now: Timestamp, created_at: Timestamp, limits: Limits) -> Timestamp {
+    pub fn expiry(&self, now: Timestamp, began: Timestamp, limits: Limits) -> Timestamp {
         let idle = match self.lifetime.micros() {
             Some(lifetime) => {
                 // A sixteenth of the lifetime keeps short sessions from living twice as long.
@@ -117,15 +122,15 @@ impl Terms {
             None => Timestamp::INFINITY,
         };
         idle.min(self.deadline.unwrap_or(Timestamp::INFINITY))
-            .min(absolute_end(created_at, limits.absolute_lifetime))
+            .min(absolute_end(began, limits.absolute_lifetime))
     }
 }
 
-/// The end that `absolute_lifetime` seconds set for a session created at `created_at`.
-pub fn absolute_end(created_at: Timestamp, absolute_lifetime: i32) -> Timestamp {
+/// The end that `absolute_lifetime` seconds set for a session that began then.
+pub fn absolute_end(began: Timestamp, absolute_lifetime: i32) -> Timestamp {
     match absolute_lifetime {
         0 => Timestamp::INFINITY,
-        seconds => created_at.plus(i64::from(seconds) * MICROS),
+        seconds => began.plus(i64::from(seconds) * MICROS),
     }
 }
 
@@ -223,6 +228,6 @@ mod tests {
         let far = Timestamp(i64::MAX - 1);
         assert_eq!(terms(MAX_SECONDS).expiry(far, far, LIMITS), Timestamp::INFINITY);
         let limits = Limits { absolute_lifetime: 5, ..LIMITS };
-        assert_eq!(limits.ended_if_created_by(Timestamp::NEG_INFINITY), Timestamp::NEG_INFINITY);
+        assert_eq!(limits.ended_if_begun_by(Timestamp::NEG_INFINITY), Timestamp::NEG_INFINITY);
     }
 }

@@ -18,6 +18,7 @@ static STRICT: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_SIZE: GucSetting<i32> = GucSetting::<i32>::new(1024 * 1024);
 
 const MAX_LIFETIME_NAME: &CStr = c"session_store.max_lifetime";
+const ATTACHED: &CStr = c"session_store.attached";
 
 struct Integer {
     name: &'static CStr,
@@ -122,7 +123,13 @@ pub fn define() {
         GucContext::Suset,
         GucFlags::NO_SHOW_ALL,
     );
+    pg::define_carried(ATTACHED, c"Set by session_attach() alone.");
     pg::reserve_prefix(c"session_store");
+}
+
+/// Has the transaction carry this principal and these attributes, or nobody's.
+pub fn attach(principal: Option<&str>, attributes: Option<&[u8]>) {
+    pg::carry(ATTACHED, principal.map(|principal| (principal, attributes)));
 }
 
 /// The terms of a session for which the caller gave none.

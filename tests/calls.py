@@ -30,6 +30,7 @@ READS = {
     "read": Call("session_read(%s)", HELD, HELD),
     "start": Call("data FROM session_start(%s)", HELD, HELD),
     "touch": Call("session_touch(%s) IS NOT NULL", True, HELD),
+    "devices": Call("count(*) FROM session_devices(%s)", 0, HELD),
 }
 # They only look.
 LOOKS = {
@@ -37,7 +38,7 @@ LOOKS = {
     "peek": Call("data FROM session_load(%s, false)", HELD, HELD),
     "glance": Call("data FROM session_fetch(%s, false)", HELD, HELD),
 }
-# They change a session or end it.
+# They change a session or end it. Some are for roles that were granted the application's calls.
 CHANGES = {
     "set": Call("session_set(%s, 'n', '2') > 0", True, HELD | {"n": 2}),
     "merge": Call("session_merge(%s, '{\"n\": 2}', '{k}') > 0", True, {"n": 2}),
@@ -55,6 +56,8 @@ CHANGES = {
     "merge_for": Call("session_merge(%s, '{\"n\": 2}', '{k}', '2 h') > 0", True, {"n": 2}),
     "renew": Call("session_get(session_regenerate(%s))", HELD, None),
     "move": Call("session_regenerate(%s, 'moved') IS NOT NULL", True, None),
+    "login": Call("session_get(session_login(%s, 'ada'))", HELD, None),
+    "bind": Call("session_bind(%s, 'ada')", True, HELD),
     "destroy": Call("session_destroy(%s)", True, None),
 }
 # They begin a session, whatever there is.
@@ -71,6 +74,8 @@ CREATES = {
     "put_new": "session_put('new', '{}')",
     "put_raw_new": "session_put_raw('new', 'raw')",
     "renew_missing": "session_regenerate('unknown')",
+    "login_missing": "session_login('unknown', 'ada')",
+    "login_missing_as": "session_login('unknown', 'ada', sid => 'new')",
     "move_missing": "session_regenerate('unknown', 'new')",
 }
 ON_A_SESSION = READS | LOOKS | CHANGES

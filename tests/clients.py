@@ -14,6 +14,7 @@ STATEMENTS = {
     "fetch": "data, version FROM session_fetch(%s)",
     "peek": "data, version FROM session_load(%s, false)",
     "exist": "session_exist(%s)",
+    "whose": "coalesce(principal, '') FROM session_load(%s, false)",
     "touch": f"session_touch(%s, {DEADLINE}) IS NOT NULL",
     "keep": "session_touch(%s, deadline => 'infinity') IS NOT NULL",
     "set": "session_set(%s, %s, to_jsonb(%s::int))",
@@ -32,6 +33,10 @@ STATEMENTS = {
     "start": "data, version, sid, is_new FROM session_start(%s)",
     "regenerate": "session_regenerate(%s, %s)",
     "renew": "session_regenerate(%s, %s, '5 min')",
+    "login": "session_login(%s, %s, sid => %s)",
+    "bind": "session_bind(%s, %s)",
+    "unbind": "session_bind(%s, NULL)",
+    "revoke_all": "count(*) FROM session_revoke_all(%s)",
     "destroy": "session_destroy(%s)",
     "gc": "session_gc() FROM (SELECT %s::text) AS no_session",
 }
@@ -77,26 +82,27 @@ class Client:
         version, *others = others or [None]
         return ((others[0], value, others[1]) if others else value), version
 
-    def random_call(self, random, sids, new_sids, generate=True):
-        """Any call, on any of these sessions; a renewal leads to one of the new ids or, maybe, a generated one."""
+    def random_call(self, random, sids, new_sids, principals, generate=True):
+        """Any call, on any of these sessions and principals; a renewal leads to one of the new ids or, maybe, a
+        generated one."""
         name = random.choices(list(WEIGHTS), WEIGHTS.values())[0]
-        sid = random.choice(sids)
+        sid = random.choice(principals if name == "revoke_all" else sids)
         if name in ("release_at", "save_at") and sid not in self.versions:
             name = "load"
         if name == "start" and not generate:
             name = "get"
         new = random.choice([new for new in new_sids if new != sid] + [None] * (2 * generate))
-        known = self.call(name, sid, *arguments_of(name, random, new, self.versions.get(sid)))
+        known = self.call(name, sid, *arguments_of(name, random, new, principals, self.versions.get(sid)))
         if self.calls[-1].version:
             self.versions[sid] = self.calls[-1].version
         return known
 
 
 WEIGHTS = dict.fromkeys(STATEMENTS, 2) | dict.fromkeys(["set", "release_at"], 6)
-WEIGHTS |= dict.fromkeys(["load", "regenerate", "renew", "create", "read", "put"], 4)
+WEIGHTS |= dict.fromkeys(["load", "regenerate", "renew", "create", "read", "put", "login", "bind"], 4)
 
 
-def arguments_of(name, random, new, version):
+def arguments_of(name, random, new, principals, version):
     key = random.choice("ab")
     data = frozenset({key: random.randrange(1000), random.choice("ab"): 0}.items())
     seconds = random.choice([None] * 6 + [0.005, 0.02])
@@ -116,6 +122,8 @@ def arguments_of(name, random, new, version):
         "create": (data, seconds),
         "regenerate": (new,),
         "renew": (new,),
+        "login": (random.choice(principals), new),
+        "bind": (random.choice(principals),),
     }.get(name, ())
 
 

@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 import secrets
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -245,6 +246,50 @@ class Database:
             connection.close()
 
 
+class Pooler:
+    """PgBouncer in transaction mode, for the role app, with so many connections to the server."""
+
+    def __init__(self, server, dbname, connections):
+        installed = shutil.which("pgbouncer", path=os.environ["PATH"] + ":/usr/sbin")
+        if not installed:
+            pytest.skip("PgBouncer is missing: Debian's package pgbouncer")
+        directory = server.directory / f"pooler_{dbname}"
+        directory.mkdir()
+        program = shutil.copy(installed, directory)  # its processes are known by that, as the servers' are
+        self.port = free_port()
+        self._server, self._dbname = server, dbname
+        settings = {
+            "listen_addr": "127.0.0.1", "unix_socket_dir": "", "listen_port": self.port,
+            "auth_type": "scram-sha-256", "auth_file": directory / "users",
+            "pool_mode": "transaction", "default_pool_size": connections, "logfile": directory / "log",
+            "server_login_retry": "0.05",  # seconds that it does not try again to reach a server that was away
+        }  # fmt: skip
+        pooling = "\n".join(f"{name} = {value}" for name, value in settings.items())
+        there = f"{dbname} = host={server.directory} port={server.port}"
+        (directory / "ini").write_text(f"[databases]\n{there}\n[pgbouncer]\n{pooling}\n")
+        (directory / "users").write_text(f'"{APP}" "{server.password}"\n')
+        if server._as_server:
+            for path in directory, *directory.iterdir():
+                shutil.chown(path, server._as_server["user"], server._as_server["group"])
+        # It writes to its log, too.
+        silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        where = {"cwd": directory, "env": clean_environment()}
+        self._process = subprocess.Popen([program, directory / "ini"], **silent, **where, **server._as_server)
+        wait_until(self._listens)
+
+    def address(self):
+        """Keyword arguments for psycopg."""
+        return self._server.address(self._dbname, APP, tcp=True) | {"port": self.port}
+
+    def _listens(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self):
+        self._process.terminate()
+        self._process.wait()
+
+
 def one(connection, query, *arguments):
     """The first column of a statement's first row."""
     cursor = connection.execute(query, arguments or None)
@@ -347,6 +392,26 @@ def database(server):
     database = server.create_database(template=EXTENDED)
     yield database
     database.drop()
+
+
+@pytest.fixture
+def owner(database):
+    """The owner's connection to that database, in which the application has its rights."""
+    owner = database.connect()
+    owner.execute("SELECT session_store_grant('app')")
+    return owner
+
+
+@pytest.fixture
+def client(database, owner):
+    """The application's connection."""
+    return database.connect(APP)
+
+
+@pytest.fixture
+def other(database, owner):
+    """Another one."""
+    return database.connect(APP)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ DEEP = '{"a": ' + "[" * 200 + '"Secret-value"' + "]" * 200 + "}"
 GOOD = {
     "sid": "%(sid)s", "oldsid": "%(sid)s", "presented": "%(sid)s", "key": "'k'", "data": "%(value)s", "patch": "%(value)s",
     "value": "%(value)s", "payload": "%(value)s", "lifetime": "'2 h'", "max_lifetime": "'2 h'", "session_data": "%(value)s",
-    "grace": "'1 min'",
+    "grace": "'1 min'", "principal": "%(sid)s", "attributes": "%(value)s", "handle": "%(sid)s", "role": "'app'",
 }  # fmt: skip
 BAD = {
     "sid": {"invalid session id": "%(sid)s || 'é'"},
@@ -33,8 +33,12 @@ BAD = {
     "lifetime": {"lifetime is out of range": "'-1 s'"},
     "max_lifetime": {"max_lifetime must not be null": "NULL", "max_lifetime is out of range": "'-1 s'"},
     "grace": {"grace is out of range": "'6 min'"},
+    "principal": {"invalid principal": "repeat(%(sid)s, 50)"},
+    "attributes": {"attributes must be a JSON object": "%(array)s", "attributes are too large": "%(large)s"},
+    "max_sessions": {"max_sessions must be positive": "0"},
     "max_rows": {"max_rows must not be negative": "-1"},
     # These take whatever there is.
+    "handle": {}, "keep": {}, "role": {},
     "oldsid": {}, "presented": {}, "must_exist": {}, "deadline": {}, "version": {}, "slide": {}, "session_data": {},
 }  # fmt: skip
 
@@ -48,18 +52,24 @@ LOOKS = {
     "session_get",
     "session_all",
 }
+# They make nothing of what a session holds.
+LISTS = {"session_devices", "session_find", "session_attach"}
 CREATES = {"session_create", "session_create_raw"}
 SAVES = {"session_put", "session_put_raw", "session_release", "session_release_raw", "session_save"}
 EDITS = {"session_set", "session_merge", "session_patch", "session_delete", "session_pop"}
 # To them a session that is gone is no error.
 LATE = {"session_patch", "session_pop"}
 GROWS = EDITS - {"session_delete", "session_pop"}
+RENEWALS = {"session_regenerate", "session_login"}
 # They refuse an id under which no session can begin.
-BEGINS = CREATES | {"session_put", "session_put_raw", "session_read", "session_read_raw", "session_regenerate"}
-ENDS = {"session_destroy", "session_clear", "session_gc"}
-CHANGES = CREATES | SAVES | EDITS | {"session_flush", "session_regenerate", "session_touch"}
-WITHOUT_TABLE = {"session_new_id", "session_init", "session_decode"}
-EVERY = LOOKS | CHANGES | ENDS
+BEGINS = CREATES | {"session_put", "session_put_raw", "session_read", "session_read_raw"} | RENEWALS
+REVOKES = {"session_revoke", "session_revoke_others", "session_revoke_all", "session_revoke_handle"}
+ENDS = {"session_destroy", "session_clear", "session_gc"} | REVOKES
+CHANGES = CREATES | SAVES | EDITS | {"session_flush", "session_touch", "session_bind"} | RENEWALS
+WITHOUT_TABLE = {
+    "session_new_id", "session_init", "session_decode", "session_principal", "session_attributes", "session_store_grant",
+}  # fmt: skip
+EVERY = LOOKS | LISTS | CHANGES | ENDS
 
 OTHER = {"sid": "'other' || %(sid)s", "oldsid": "'other' || %(sid)s", "presented": "'other' || %(sid)s"}
 UNDO = """CREATE FUNCTION undo() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
@@ -78,17 +88,17 @@ STATES = [
     (
         "there is no live session with this id",
         "SET session_store.strict = on",
-        {"session_regenerate"},
+        RENEWALS,
         OTHER | {"sid": "NULL"},
     ),
     ("a live session with this id exists", "", CREATES, {"sid": "%(sid)s"}),
     (
         "a live session with this id exists",
         "SELECT session_create('{}', 'other' || 'Secret-sid')",
-        {"session_regenerate"},
+        RENEWALS,
         {"sid": OTHER["sid"]},
     ),
-    ("the new session id is the old one", "", {"session_regenerate"}, {"sid": "%(sid)s"}),
+    ("the new session id is the old one", "", RENEWALS, {"sid": "%(sid)s"}),
     (
         "the session holds an opaque payload, not keys and values",
         "SELECT session_put_raw('Secret-sid', '')",
@@ -121,7 +131,7 @@ STATES = [
 CREATE = f"""SELECT session_create('{{"k": 0}}', '{SID}')"""
 ARGUMENTS = {
     "sid": SID, "value": VALUE, "deep": DEEP, "array": '["Secret-value"]',
-    "lone": '{"k": "Secret-value \\ud800"}', "huge": '{"Secret-value": 1e999999}',
+    "large": '{"k": "Secret-value' + 9000 * "x" + '"}', "lone": '{"k": "Secret-value \\ud800"}', "huge": '{"Secret-value": 1e999999}',
 }  # fmt: skip
 
 

@@ -4,9 +4,10 @@ Of live sessions, all due to slide, there are s, other and raw; x has expired, a
 """
 
 ROWS = """
-    INSERT INTO session (session_key, session_data, session_expiry, created_at, version, lifetime, deadline, principal)
+    INSERT INTO session (session_key, session_data, session_expiry, created_at, version, lifetime, deadline, principal,
+        attributes, authenticated_at, handle)
     SELECT sha256(sid::bytea), data, clock_timestamp() + expiry::interval, clock_timestamp() - interval '3 h',
-        1000, 3600, NULL, 'ada'
+        1000, 3600, NULL, 'ada', '{"device": "laptop"}', clock_timestamp() - interval '2 h', md5(sid)::uuid
     FROM (VALUES ('s', '\\xa1636f6c6401'::bytea, '30 min'), ('other', '\\xa1656f7468657201', '30 min'),
         ('raw', '\\x43726177', '30 min'), ('x', '\\xa1617801', '-1 s')) AS row (sid, data, expiry)"""
 
@@ -90,6 +91,28 @@ KINDS_OF_CALLS = {
         "session_destroy('n')": "",
         "session_destroy('x')": "delete x",
     },
+    "principal": {
+        "session_login('s', 'ada')": "rename",
+        "session_login('s', 'eve', sid => 'n')": "rename and write",
+        "session_login('s', 'ada', sid => 'x', max_sessions => 2)": "delete x, rename, delete other",
+        "session_login('n', 'ada')": "insert",
+        "session_login('n', 'ada', sid => 'x')": "delete x, insert",
+        "session_login('n', 'ada', must_exist => true)": "",
+        "session_bind('s', 'ada', '{\"device\": \"laptop\"}')": "slide",  # changes nothing
+        "session_bind('s', 'eve')": "write",
+        "session_bind('s', NULL)": "unbind",
+        "session_bind('n', 'ada')": "",
+        "(SELECT count(*) FROM session_devices('s'))": "slide",
+        "(SELECT count(*) FROM session_find('ada'))": "",
+        "session_attach('s')": "slide",
+        "session_revoke('s', md5('other')::uuid::text)": "slide, delete other",
+        "session_revoke('s', md5('n')::uuid::text)": "slide",
+        "session_revoke_handle(md5('other')::uuid::text)": "delete other",
+        "(SELECT count(*) FROM session_revoke_others('s'))": "slide, delete others",
+        "(SELECT count(*) FROM session_revoke_all('ada'))": "delete all",
+        "(SELECT count(*) FROM session_revoke_all('ada', 's'))": "slide, delete others",
+        "(SELECT count(*) FROM session_revoke_all('eve'))": "",
+    },
     "collect": {
         "session_gc()": "delete x",
         "session_gc(0)": "",
@@ -111,7 +134,7 @@ RENAMED = "session_key = sha256('m')"
 INSERT = """INSERT INTO session (session_key, session_data, session_expiry, created_at, version, lifetime)
     VALUES (sha256('{}'), '\\xa0', now() + '1 h', now(), 9999, 3600)"""
 AGAIN = """session_expiry = now() + '1 h', session_data = '\\xa0', version = 9999, created_at = now(), lifetime = 3600,
-    deadline = NULL, principal = NULL"""
+    deadline = NULL, principal = NULL, attributes = NULL, authenticated_at = NULL, handle = NULL"""
 HAND = {
     "slide": [UPDATE.format("s", SLID, "")],
     "slide other": [UPDATE.format("other", SLID, "")],
@@ -120,6 +143,8 @@ HAND = {
     "write": [UPDATE.format("s", SLID, f", {WRITTEN}")],
     "write m": [UPDATE.format("m", WRITTEN, "")],
     "rename": [UPDATE.format("s", SLID, f", {RENAMED}")],
+    "rename and write": [UPDATE.format("s", SLID, f", {RENAMED}, {WRITTEN}")],
+    "unbind": [UPDATE.format("s", SLID, ", principal = NULL")],
     "rename n": [UPDATE.format("n", RENAMED, "")],
     "insert": [INSERT.format("n")],
     # Of a row that is there: by one statement, or by the second after the first was found to fail.
@@ -128,6 +153,9 @@ HAND = {
         f"UPDATE session SET {AGAIN} WHERE session_key = sha256('x')",
     ],
     "delete": ["DELETE FROM session WHERE session_key = sha256('s')"],
+    "delete other": ["DELETE FROM session WHERE session_key = sha256('other')"],
+    "delete others": ["DELETE FROM session WHERE principal = 'ada' AND session_key <> sha256('s')"],
+    "delete all": ["DELETE FROM session WHERE principal = 'ada'"],
     "delete x": ["DELETE FROM session WHERE session_key = sha256('x')"],
 }
 

@@ -20,6 +20,7 @@ class Failure(NamedTuple):
 NO_SESSION = Failure("P0002")
 EXISTS = Failure("23505")
 SERIALIZATION = Failure("40001")
+DEADLOCK = Failure("40P01")
 SAVED = "saved"  # in place of the version that such a call returns, which is kept apart
 UNKNOWN = "unknown"  # the connection broke before the answer came
 
@@ -30,11 +31,17 @@ class Session(NamedTuple):
     changed: bool = True  # since then
     ends: tuple = NEVER  # at some time between these two
     born: tuple = ()  # the call that began it: another one under the same id is another session
+    principal: str | None = None  # whom it belongs to
 
     def holding(self, pairs):
         """A write that changes nothing leaves the version."""
         data = frozenset(pairs)
         return self if data == self.data else self._replace(data=data, changed=True)
+
+    def bound_to(self, principal):
+        """From another principal it takes nothing along."""
+        emptied = self.holding(()) if self.principal not in (None, principal) else self
+        return emptied._replace(principal=principal)
 
     def seen(self, version):
         """The session, if it can have this version."""
@@ -152,6 +159,10 @@ def read(call, session):
     return session and session.data, session
 
 
+def whose(_, session):
+    return session and (session.principal or ""), session
+
+
 RULES = {
     "get": lambda _, session: (session and session.data, session),
     "get_key": get_key,
@@ -159,6 +170,7 @@ RULES = {
     "fetch": lambda _, session: (session and session.data, session),
     "peek": lambda _, session: (session and session.data, session),
     "exist": lambda _, session: (session is not None, session),
+    "whose": whose,
     "touch": touch,
     "keep": lambda _, session: (True, session._replace(ends=NEVER)),
     "set": set_key,
@@ -175,23 +187,28 @@ RULES = {
     "create": create,
     "read": read,
     "destroy": lambda _, session: (True, None),
+    "bind": lambda _, session, principal: (True, session.bound_to(principal)),
+    "unbind": lambda _, session: (True, session._replace(principal=None)),
 }
 # What comes of those that need a live session when there is none.
 WITHOUT_SESSION = dict.fromkeys(["set", "merge", "delete", "flush"], NO_SESSION)
 WITHOUT_SESSION |= dict.fromkeys(["patch", "pop", "release", "release_at", "save_at"])
-WITHOUT_SESSION |= {"touch": False, "keep": False, "destroy": False}
-RENEWALS = ["regenerate", "renew"]  # without and with a grace
+WITHOUT_SESSION |= {"touch": False, "keep": False, "destroy": False, "bind": False, "unbind": False}
+RENEWALS = ["regenerate", "renew", "login"]  # without a grace, with one, and with a principal
 
 
 def only_looks(call):
     """Whether the call leaves every state as it is; a version that is seen is a change."""
-    return call.name in ("get", "get_key", "exist") or isinstance(call.value, Failure) and call.name not in RENEWALS
+    return call.name in ("get", "get_key", "exist", "whose") or isinstance(call.value, Failure) and call.name not in RENEWALS
 
 
 def step(state, call):
     """Yields each state that may follow, and whether the call is done."""
-    if call.name == "gc" or call.value == SERIALIZATION:
+    if call.name == "gc" or call.value in (SERIALIZATION, DEADLOCK):
         yield state, True  # no live session is touched
+        return
+    if call.name == "revoke_all":
+        yield from revoke_all(state, call)
         return
     at, found = state.reach(call.sid)
     if call.name == "start":
@@ -221,7 +238,19 @@ def answered(state, call, value, at, left):
     if call.version is not None:
         left = left and left.seen(call.version)
     if call.value == UNKNOWN or value == call.value and (left or call.version is None):
+        before = dict(state.sessions).get(at)
+        if left and before and left.principal not in (None, before.principal):
+            state = state.with_moved(None, at, None)  # who knew an id before has nothing after it
         yield state.with_session(at, left), True
+
+
+def revoke_all(state, call):
+    """Ends the sessions of a principal at one moment, as many as are counted; one that is ending may be."""
+    theirs = [(sid, session) for sid, session in state.sessions if session.principal == call.sid]
+    found = [call.may_find(session) for _, session in theirs]
+    least, most = sum(None not in may for may in found), sum(may != [None] for may in found)
+    if call.value == UNKNOWN or not isinstance(call.value, Failure) and least <= call.value <= most:
+        yield state._replace(sessions=state.sessions - set(theirs)), True
 
 
 def start(state, call, at, found):
@@ -237,9 +266,10 @@ def regenerate(state, call, at, found):
     """The id is call.sid, the new one the argument, or None if it is to be generated.
 
     Moving a session takes effect at one moment. Where there is none to move, the call looks, and begins the empty
-    session a moment later. With a grace, what was moved from this id before is not moved again.
+    session a moment later. With a grace, what was moved from this id before is not moved again. A login binds it.
     """
-    new, is_renewal = call.arguments[0] or call.value, call.name == "renew"
+    *principal, new = call.arguments
+    new, is_renewal = new or call.value, call.name == "renew"
     _, taken = state.reach(new)
     for session, target in product(call.may_find(found), call.may_find(taken)):
         if target and call.value in (EXISTS, UNKNOWN):
@@ -247,15 +277,17 @@ def regenerate(state, call, at, found):
         if call in state.looked:
             if target is None and call.value in (new, UNKNOWN):
                 began = state._replace(looked=state.looked - {call})
-                yield began.with_session(new, Session(born=call.born())), True
+                yield began.with_session(new, Session(born=call.born(), principal=(principal or [None])[0])), True
         elif session is None and call.strict:  # also where the new id is taken, which is as true
             if call.value in (NO_SESSION, UNKNOWN):
                 yield state, True
         elif session and is_renewal and at != call.sid:
             if call.value in (call.sid, UNKNOWN):
                 yield state, True
-        elif target is None and session is None:
-            yield state._replace(looked=state.looked | {call}), False
+        elif session is None:
+            if call.value in (new, UNKNOWN):  # whatever the new id leads to now
+                yield state._replace(looked=state.looked | {call}), False
         elif target is None and call.value in (new, UNKNOWN):
-            moved = state.with_session(at, None).with_session(new, session)
+            bound = session.bound_to(*principal) if principal else session
+            moved = state.with_session(at, None).with_session(new, bound)
             yield moved.with_moved(at, new, session if is_renewal else None), True

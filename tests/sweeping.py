@@ -125,9 +125,14 @@ def gate(database, owner, name):
         keeper.close()
 
 
+def asleep(seconds):
+    """A statement of PL/pgSQL that sleeps; PERFORM may leave that to a parallel worker."""
+    return f"IF pg_sleep({seconds}) IS NULL THEN END IF"
+
+
 def stall(database, owner, name, seconds=60):
     """Has sweeps stop for a while at the row `name`, which is added last; the sweeper's pid when one is there."""
-    owner.execute(TRAP.format(name=name, wait=f"PERFORM pg_sleep({seconds})"))
+    owner.execute(TRAP.format(name=name, wait=asleep(seconds)))
     add_expired(owner, int(re.search(r"\d+$", name)[0]), name.rstrip("0123456789"))
     return wait_for_stopped(database, "PgSleep")
 

@@ -34,7 +34,7 @@ def owner(database):
     owner = database.connect()
     for sid in ("s", "unslid"):
         create_due(owner, sid)
-    owner.execute("GRANT EXECUTE ON FUNCTION session_gc(bigint), session_all() TO app")
+    owner.execute("SELECT session_store_grant('app')")
     return owner
 
 

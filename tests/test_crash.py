@@ -54,12 +54,12 @@ class Load:
 
     def _work(self, client):
         calls = random.Random(f"{SEED} {client.number} {self.figures['calls']}")
-        connected, sids = True, sids_of(client)
+        connected, sids, principals = True, sids_of(client), [f"{client.number}{name}" for name in ("ada", "eve")]
         while connected and not self._stopping.is_set():
             if calls.random() < 0.2:
                 connected = client.call("set", "shared", str(client.number), calls.randrange(1 << 30))
             else:
-                connected = client.random_call(calls, sids, sids, generate=False)
+                connected = client.random_call(calls, sids, sids, principals, generate=False)
 
     def wait_for(self, calls):
         wanted = self.made() + calls
@@ -94,16 +94,17 @@ class Load:
             ]
 
     def _check(self, client, states, left, acknowledged_by, begun_by):
-        acknowledged = sum(call.value != UNKNOWN and call.returned <= acknowledged_by for call in client.calls)
+        calls = [*client.calls, None]  # it goes on
+        acknowledged = sum(call.value != UNKNOWN and call.returned <= acknowledged_by for call in calls[:-1])
         explanations = set()
-        for count, call in enumerate([*client.calls, None]):
+        for count, call in enumerate(calls):
             if count >= acknowledged:
                 explanations |= follow(states, left)
             if call is None or call.invoked > begun_by:
                 break
             states = follow(states, [call])
             assert states, f"SESSION_STORE_SEED={SEED}: there is no such answer: {call}"
-        assert explanations, f"SESSION_STORE_SEED={SEED}: lost after {client.calls[-9:]}: {left}"
+        assert explanations, f"SESSION_STORE_SEED={SEED}: lost around {calls[max(acknowledged - 20, 0) : count + 1]}: {left}"
         return explanations
 
     def go_on(self, database, states):
@@ -125,6 +126,8 @@ def sids_of(client):
 def sessions_left(client, connection):
     """What there is of a client's sessions, as answers to calls."""
     reader = Client(client.number, connection)
+    for sid in sids_of(client):
+        reader.call("whose", sid)
     for sid in [*sids_of(client), "shared"]:
         reader.call("peek", sid)
     own = frozenset(pair for pair in reader.calls[-1].value if pair[0] == str(client.number))
@@ -146,7 +149,7 @@ def cluster(new_server):
 @pytest.fixture
 def database(cluster):
     database, owner = extend(cluster)
-    owner.execute("GRANT EXECUTE ON FUNCTION session_gc(bigint) TO app")
+    owner.execute("SELECT session_store_grant('app')")
     owner.execute("SELECT session_create('{}', 'shared')")
     return database
 

@@ -8,6 +8,7 @@ import pytest
 from calls import HELD, READS, create_due, has_slid
 from conftest import APP, one
 from psycopg import errors
+from sweeping import asleep
 
 # The server reaches itself; audit() and far() write and read on the other side.
 LOOP = """
@@ -229,7 +230,7 @@ def test_an_error_in_a_slide_undoes_the_slide_and_nothing_else(owner, reader, qu
 
 def test_a_slide_that_takes_too_long_can_be_ended(database, owner, reader):
     create_due(owner, "s")
-    owner.execute(trigger("PERFORM pg_sleep(5)"))
+    owner.execute(trigger(asleep(5)))
     reader.execute("SET statement_timeout = '200ms'")
     start = time.monotonic()
     with pytest.raises(errors.QueryCanceled):

@@ -52,6 +52,15 @@ LOOKED_UP = {
     "session_patch($1, '{}')": None,
     "session_patch($1, '{\"k\": 1}', '{l}', '1 h')": None,
     "session_destroy($1)": False,
+    "session_login($1, 'ada', must_exist => true)": None,
+    "session_login($1, 'ada', sid => 'other', must_exist => true)": None,
+    "session_bind($1, 'ada')": False,
+    "session_bind($1, NULL)": False,
+    "(SELECT count(*) FROM session_devices($1))": 0,
+    "session_revoke($1, '00000000-0000-4000-8000-000000000000')": False,
+    "(SELECT count(*) FROM session_revoke_others($1))": 0,
+    "(SELECT count(*) FROM session_revoke_all('ada', $1))": 0,
+    "session_attach($1)": None,
     "session_regenerate($1, must_exist => true)": None,
     "session_regenerate($1, 'other', must_exist => true)": None,
     "session_regenerate($1, '', must_exist => true)": None,
@@ -61,11 +70,14 @@ STRICT = {
     "(SELECT count(*) FROM session_read_raw($1))": 0,
     "session_regenerate($1)": "P0002",
     "session_regenerate($1, 'other')": "P0002",
+    "session_login($1, 'ada')": "P0002",
 }
 BEGUN = {
     "(SELECT sid FROM session_start($1))": GENERATED,
     "session_regenerate($1)": GENERATED,
     "session_regenerate($1, 'other')": "other",
+    "session_login($1, 'ada')": GENERATED,
+    "session_login($1, 'ada', sid => 'other')": "other",
 }
 REFUSED = dict.fromkeys(
     [
@@ -79,6 +91,7 @@ GIVEN = {
     "session_create('{}', $1)": "22023",
     "session_create_raw('raw', $1)": "22023",
     "session_regenerate('alice', $1)": "22023",
+    "session_login('alice', 'ada', sid => $1)": "22023",
 }
 GENERATES = dict.fromkeys(GIVEN, GENERATED)
 
@@ -95,7 +108,7 @@ def database(server):
 @pytest.fixture
 def client(database):
     with database.connect() as owner:
-        owner.execute("TRUNCATE session")
+        owner.execute(f"TRUNCATE session; SELECT session_store_grant('{APP}')")
         owner.execute("""SELECT session_create('{"k": 1}', 'alice')""")
     return database.connect(APP, cursor_factory=psycopg.RawCursor)
 
@@ -121,7 +134,8 @@ def test_it_is_absent_wherever_a_session_is_looked_up(client, sid):
     assert answers(client, BEGUN, sid) == BEGUN
     client.execute("SET session_store.strict = on")
     assert answers(client, LOOKED_UP, sid) == LOOKED_UP
-    assert answers(client, STRICT, sid) == STRICT
+    strict = STRICT if sid is not None else STRICT | {"session_login($1, 'ada')": GENERATED}  # nobody presented one
+    assert answers(client, STRICT, sid) == strict
 
 
 @every_id

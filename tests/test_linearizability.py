@@ -22,6 +22,21 @@ LOADED = call(1, 2, "load", value=data(), version=7)
 SAVED_A = call(2, 5, "release_at", data(a=1), 7, value=SAVED, version=8)
 RENEWED = call(2, 5, "renew", "t", value="t")
 SHORT = call(0, 1, "create", data(), 10, value="s")
+LOGGED_IN = call(2, 5, "login", "ada", "t", value="t")
+HELD = call(0, 1, "create", data(a=1), None, value="s")
+
+
+def whose(begin, value, sid="s"):
+    return call(begin, begin + 0.5, "whose", value=value, sid=sid)
+
+
+def revoked(begin, end, count, principal="ada"):
+    return call(begin, end, "revoke_all", value=count, sid=principal)
+
+
+def got(begin, value, sid="s"):
+    return call(begin, begin + 0.5, "get", value=value, sid=sid)
+
 
 GOOD = {
     "overlapping writes, one order": [CREATED, SET_A, SET_B, call(7, 8, "get", value=data(a=1, b=2))],
@@ -37,6 +52,10 @@ GOOD = {
     "an empty session begun a moment after looking": [
         call(0, 9, "regenerate", "t", value="t"), call(2, 3, "create", data(), None, value="s"),
         call(4, 5, "exist", value=False, sid="t"), call(10, 11, "get", value=data(), sid="t")],
+    "an empty session begun under an id that was taken when it looked": [
+        call(0, 1, "create", data(), None, value="t", sid="t"), call(2, 9, "regenerate", "t", value="t"),
+        call(3, 4, "create", data(), None, value="s"), call(5, 6, "destroy", value=True, sid="t"),
+        call(10, 11, "get", value=data(), sid="s"), call(10, 11, "get", value=data(), sid="t")],
     "a session that ends meanwhile": [
         SHORT, call(9, 12, "exist", value=False), call(9, 12, "exist", value=True),
         call(9, 12, "set", "a", 1, value=NO_SESSION)],
@@ -55,6 +74,26 @@ GOOD = {
     "another session under the last id": [
         CREATED, RENEWED, call(6, 7, "destroy", value=True), call(8, 9, "create", data(), None, value="t", sid="t"),
         call(10, 11, "exist", value=False), call(10, 11, "create", data(), None, value="s")],
+    "a login that moves a session and keeps what is in it": [
+        HELD, LOGGED_IN, whose(6, None), whose(6, "ada", "t"), got(7, data(a=1), "t")],
+    "a login that begins a session": [LOGGED_IN, whose(6, "ada", "t"), got(7, data(), "t")],
+    "a session that is moved and kept keeps its principal": [
+        HELD, LOGGED_IN, call(6, 7, "renew", "u", value="u", sid="t"), call(8, 9, "put", data(b=1), None, value=SAVED, version=7, sid="u"),
+        whose(10, "ada", "t"), got(11, data(b=1), "t")],
+    "from another principal nothing is taken along": [
+        HELD, LOGGED_IN, call(6, 7, "load", value=data(a=1), version=7, sid="t"), call(8, 9, "bind", "eve", value=True, sid="t"),
+        call(10, 11, "load", value=data(), version=8, sid="t"), whose(12, "eve", "t")],
+    "nobody's session keeps what is in it": [
+        HELD, LOGGED_IN, call(6, 7, "unbind", value=True, sid="t"), whose(8, "", "t"), got(9, data(a=1), "t"),
+        call(10, 11, "bind", "eve", value=True, sid="t"), got(12, data(a=1), "t")],
+    "who knew an id before a bind": [
+        CREATED, RENEWED, call(6, 7, "bind", "ada", value=True, sid="s"), whose(8, None), whose(8, "ada", "t")],
+    "a session begun anew is nobody's": [
+        CREATED, call(2, 3, "bind", "ada", value=True), call(4, 5, "destroy", value=True), call(6, 7, "read", value=data()), whose(8, "")],
+    "a login before a log out everywhere": [LOGGED_IN, revoked(3, 6, 1), whose(7, None, "t")],
+    "a login after a log out everywhere": [LOGGED_IN, revoked(3, 6, 0), whose(7, "ada", "t")],
+    "one that is ending is counted or not": [
+        SHORT, call(2, 3, "bind", "ada", value=True), revoked(9, 12, 0), call(13, 14, "exist", value=False)],
     "a conflict": [CREATED, call(2, 3, "set", "a", 1, value=Failure("40001")), call(4, 5, "get", value=data())],
 }  # fmt: skip
 BAD = {
@@ -92,6 +131,22 @@ BAD = {
     "a session that ends early": [SHORT, call(2, 9, "exist", value=False)],
     "a session that outlives its end": [SHORT, call(12, 13, "exist", value=True)],
     "a strict read that creates": [call(0, 1, "read", value=data(), strict=True)],
+    "a login that loses what is in it": [HELD, LOGGED_IN, got(6, data(), "t")],
+    "a session that loses its principal": [HELD, LOGGED_IN, call(6, 7, "renew", "u", value="u", sid="t"), whose(8, "", "u")],
+    "what another principal left": [HELD, LOGGED_IN, call(6, 7, "bind", "eve", value=True, sid="t"), got(8, data(a=1), "t")],
+    "what another principal left, by its version": [
+        HELD, LOGGED_IN, call(6, 7, "load", value=data(a=1), version=7, sid="t"), call(8, 9, "bind", "eve", value=True, sid="t"),
+        call(10, 11, "load", value=data(), version=7, sid="t")],
+    "an id from before a login": [CREATED, RENEWED, call(6, 7, "login", "ada", "u", value="u", sid="t"), whose(8, "ada", "t")],
+    "an id from before a bind": [CREATED, RENEWED, call(6, 7, "bind", "ada", value=True), whose(8, "ada")],
+    "an id from before a bind when the session is nobody's again": [
+        CREATED, RENEWED, call(6, 7, "bind", "ada", value=True), call(8, 9, "unbind", value=True, sid="t"), whose(10, "")],
+    "a login that survives": [LOGGED_IN, revoked(6, 7, 1), whose(8, "ada", "t")],
+    "a login that survives uncounted": [LOGGED_IN, revoked(6, 7, 0), whose(8, "ada", "t")],
+    "a login that is counted and survives": [LOGGED_IN, revoked(3, 6, 1), whose(7, "ada", "t")],
+    "another's session ended": [LOGGED_IN, revoked(6, 7, 0, "eve"), whose(8, None, "t")],
+    "a session that inherits": [
+        CREATED, call(2, 3, "bind", "ada", value=True), call(4, 5, "destroy", value=True), call(6, 7, "read", value=data()), whose(8, "ada")],
 }  # fmt: skip
 
 

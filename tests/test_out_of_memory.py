@@ -37,7 +37,7 @@ READS = {
     "SELECT version FROM session_fetch('SID')": ["keys", "items", "numbers", "payload"],
     "SELECT session_read('SID') IS NOT NULL": ["text"],
     "SELECT session_exist('SID')": ["payload"],
-    "SELECT data IS NOT NULL FROM session_live WHERE handle = encode(sha256('SID'), 'hex')": ["items"],
+    "SELECT data IS NOT NULL FROM session_live WHERE session_key = encode(sha256('SID'), 'hex')": ["items"],
 }
 WRITES = {
     "SELECT session_touch('SID', '2h')": ["payload"],

@@ -253,7 +253,7 @@ SINCE_THE_SNAPSHOT = [
     (GC, "session_regenerate('s', 'x')", "40001"),
 ]
 
-LIVE = "SELECT handle, data FROM session_live"
+LIVE = "SELECT session_key, data FROM session_live"
 HANDLES = "SELECT encode(sha256(sid::bytea), 'hex'), sid FROM unnest('{s,other,x,n,m}'::text[]) AS sid"
 
 
@@ -368,3 +368,13 @@ def test_collecting_spares_a_session_that_is_being_extended(database, owner, fir
     first.execute(end)
     assert one(second, f"SELECT {GC}") == (end == "ROLLBACK")
     assert len(sessions(owner)) == (2 if end == "COMMIT" else 1)
+
+
+@pytest.mark.parametrize("call", ["session_regenerate('s', 'x')", "session_login('s', 'ada', sid => 'x')"])
+def test_way_is_made_for_a_renewal_also_where_an_expired_session_was_being_written(database, owner, first, second, call):
+    owner.execute("SELECT session_store_grant('app')")
+    owner.execute("BEGIN; UPDATE session SET version = version + 1 WHERE session_key = sha256('x')")
+    waiting = database.later(second, f"SELECT {call}")
+    owner.execute("COMMIT")
+    assert waiting.result() == "x"
+    assert one(first, "SELECT session_get('x')") == OLD

@@ -1,7 +1,7 @@
 """Standbys, their promotion, and logical replication of the table."""
 
 import random
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 import pytest
@@ -20,6 +20,8 @@ READS = {
     "SELECT data::text FROM session_fetch('s')": '{"k": 1}',
     "SELECT payload FROM session_read_raw('raw')": b"\x01",
     "SELECT data::text FROM session_start('s') WHERE NOT is_new": '{"k": 1}',
+    "SELECT attributes ->> 'device' FROM session_devices('s') WHERE is_this": "laptop",
+    "SELECT session_attach('s')": "ada",
     "SELECT session_exist('s')": True,
     "SELECT session_exist('unknown')": False,
     "SELECT session_get('expired')": None,
@@ -28,6 +30,7 @@ READS = {
 }
 FOR_THE_OWNER = {
     "SELECT session_all()": 2,
+    "SELECT data::text FROM session_find('ada')": '{"k": 1}',
     "SELECT data::text FROM session_live WHERE data IS NOT NULL": '{"k": 1}',
     "SELECT sweeping_enabled FROM session_store_stats": False,
 }
@@ -37,6 +40,11 @@ WRITES = {
     "session_merge": "'s', '{}'", "session_delete": "'s', 'k'", "session_flush": "'s'", "session_regenerate": "'s'",
     "session_touch": "'s'", "session_destroy": "'s'", "session_gc": "", "session_clear": "",
     "session_save": "'s', '{}'", "session_patch": "'s', '{}'", "session_pop": "'s', 'k'",
+    "session_login": "'s', 'ada'", "session_bind": "'s', 'ada'", "session_revoke": "'s', ''", "session_revoke_others": "'s'",
+    "session_revoke_all": "'ada'", "session_revoke_handle": "''",
+}  # fmt: skip
+NOT_FOR_ALL = {
+    "session_clear", "session_gc", "session_login", "session_bind", "session_revoke_all", "session_revoke_handle",
 }  # fmt: skip
 CREATING_READS = ["session_read('unknown')", "session_read_raw('unknown')", "session_start('unknown')", "session_start()", "session_read('expired')"]
 
@@ -44,7 +52,7 @@ CREATING_READS = ["session_read('unknown')", "session_read_raw('unknown')", "ses
 def fill(owner):
     owner.execute("CREATE EXTENSION IF NOT EXISTS session_store")
     owner.execute(r"""SELECT session_create('{"k": 1}', 's'), session_create_raw('\x01', 'raw')""")
-    owner.execute("SELECT session_create('{}', 'expired')")
+    owner.execute("""SELECT session_create('{}', 'expired'), session_bind('s', 'ada', '{"device": "laptop"}')""")
     expires_in(owner, "expired", "-1 s")
 
 
@@ -109,7 +117,7 @@ def test_reads_work_on_a_standby_and_writes_are_25006(owner, there):
         for query, value in READS.items() if user == APP else (READS | FOR_THE_OWNER).items():
             for _ in range(2):
                 assert one(reader, query) == value, query
-        calls = [f"{name}({arguments})" for name, arguments in WRITES.items() if user != APP or name not in ("session_clear", "session_gc")]
+        calls = [f"{name}({arguments})" for name, arguments in WRITES.items() if user != APP or name not in NOT_FOR_ALL]
         for call in calls + CREATING_READS:
             with pytest.raises(errors.ReadOnlySqlTransaction) as refused:
                 reader.execute(f"SELECT {call}")
@@ -126,6 +134,25 @@ def test_an_id_in_grace_is_known_on_a_standby(standby, owner, there):
     owner.execute("SELECT session_regenerate('n', 's too')")
     catch_up(owner, standby)
     assert reader.execute("SELECT session_get('s'), session_get('n')").fetchone() == (None, None)
+
+
+def test_a_standby_knows_whom_a_transaction_is_for(standby, owner, there):
+    owner.execute("""
+        SELECT session_login(NULL, 'ada', '{"role": "admin"}', 'ada'), session_login(NULL, 'eve', sid => 'eve');
+        CREATE TABLE note AS SELECT unnest('{ada,eve,bob}'::text[]) AS owner;
+        ALTER TABLE note ENABLE ROW LEVEL SECURITY; GRANT SELECT ON note TO app;
+        CREATE POLICY own ON note USING (owner = session_principal())""")
+    expires_in(owner, "ada", "10 min")
+    catch_up(owner, standby)
+    reader = there.connect(APP)
+    for sid, principal, attributes in ("ada", "ada", {"role": "admin"}), ("raw", None, None), ("eve", "eve", None):
+        reader.execute("BEGIN")
+        assert one(reader, "SELECT session_attach(%s)", sid) == principal
+        assert reader.execute("SELECT session_principal(), session_attributes()").fetchone() == (principal, attributes)
+        assert [row[0] for row in reader.execute("SELECT owner FROM note")] == ([principal] if principal else [])
+        reader.execute("COMMIT")
+        assert one(reader, "SELECT count(*) FROM note") == 0
+    assert one(reader, "SELECT expires_at < now() + interval '11 min' FROM session_load('ada', false)")
 
 
 def test_what_the_primary_changes_is_seen_at_once_by_a_connection_that_read_before(standby, owner, there):
@@ -175,7 +202,7 @@ def test_replay_waits_for_a_reader_or_cancels_it_and_reading_goes_on(standby, ow
         assert "conflict with recovery" in str(conflict.value)
         assert "session_get('s')" in standby.log_text(mark), "not an error of ours: the call was over"
         catch_up(owner, standby)
-        if not reader.closed:
+        with suppress(psycopg.OperationalError):  # the next conflict has ended the connection
             reader.execute("ROLLBACK")
             assert one(reader, "SELECT session_exist('s')")
         assert one(there.connect(APP), "SELECT session_exist('s')")
@@ -286,6 +313,10 @@ def test_a_subscriber_can_read_what_the_publisher_writes(published, subscribed):
     assert one(there, "SELECT lifetime FROM session_load('new', false)").days == 1
     assert one(there, "SELECT payload FROM session_load('renewed', false)") == b"\x01"
     assert one(there, "SELECT session_exist('raw')") is False
+    publisher.execute("SELECT session_login('renewed', 'ada', '{\"device\": \"phone\"}', 'phone')")
+    copied(publisher, subscriber)
+    devices = "SELECT array_agg(attributes ->> 'device') FROM session_devices('phone')"
+    assert one(there, devices) == ["phone", "laptop"]
 
 
 def test_a_subscriber_follows_many_that_put_the_same_ids_at_once(published, subscribed):

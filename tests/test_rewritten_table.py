@@ -27,13 +27,6 @@ levels = pytest.mark.parametrize("level", LEVELS)
 
 
 @pytest.fixture
-def owner(database):
-    owner = database.connect()
-    owner.execute("GRANT EXECUTE ON FUNCTION session_gc(bigint), session_all() TO app")
-    return owner
-
-
-@pytest.fixture
 def rewriter(database, owner):
     """Who has changed the table, and not yet committed: rewriter(statement)."""
     connection = database.connect()

@@ -24,7 +24,7 @@ rules = pytest.mark.parametrize("rules", [*ALSO.values(), ALL], ids=[*ALSO, "all
 @pytest.fixture
 def owner(database):
     owner = database.connect()
-    owner.execute(SEEN)
+    owner.execute(f"{SEEN}; SELECT session_store_grant('app')")
     return owner
 
 

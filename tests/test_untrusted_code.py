@@ -82,7 +82,7 @@ EXEMPT = dict.fromkeys(EXPRESSIONS, {"destroy", "gc"}) | {
 @pytest.fixture
 def owner(database):
     owner = database.connect()
-    owner.execute(QUIET)
+    owner.execute(f"{QUIET}; SELECT session_store_grant('{APP}')")
     owner.execute("ALTER TABLE session SET (autovacuum_enabled = false)")  # ANALYZE would run what indexes call
     return owner
 

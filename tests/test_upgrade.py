@@ -23,7 +23,7 @@ SCRIPTS = {path.stem.removeprefix("session_store--"): path for path in (ROOT / "
 RELEASED = sorted(SCRIPTS)
 
 # Golden tests that call what released versions did not have before their schema is updated, or that create the newest one.
-NEWER = {"arguments", "catalog", "damaged", "expired", "grace", "manager", "pop", "privilege_matrix", "privileges", "schema"}
+NEWER = {"arguments", "catalog", "damaged", "expired", "grace", "manager", "pop", "principals", "privilege_matrix", "privileges", "schema", "view"}
 
 
 def install_scripts(bin=PG_BIN):
@@ -250,6 +250,24 @@ SIGNATURES = """
         CASE WHEN typrelid = 0 THEN prorettype::regtype END)
     FROM pg_proc JOIN pg_type AS t ON t.oid = prorettype JOIN pg_depend ON objid = pg_proc.oid AND deptype = 'e'
     WHERE probin IS NOT NULL"""
+
+
+def test_what_depends_on_the_column_makes_the_update_fail_with_a_hint(old_database):
+    owner = old_database.connect()
+    owner.execute("CREATE VIEW mine AS SELECT principal FROM session")
+    with pytest.raises(errors.FeatureNotSupported) as refused:
+        owner.execute("ALTER EXTENSION session_store UPDATE")
+    assert "Drop what depends on it" in refused.value.diag.message_hint
+    owner.execute("DROP VIEW mine; ALTER EXTENSION session_store UPDATE")
+
+
+def test_columns_of_a_name_that_came_later_are_left_alone(old_database):
+    owner = old_database.connect()
+    owner.execute("""ALTER TABLE session ADD COLUMN handle text, ADD COLUMN attributes jsonb DEFAULT '{"mine": 1}'""")
+    with old_database.connect(APP) as client:
+        client.execute("SELECT session_create('{}', 's'), session_set('s', 'k', '1'), session_regenerate('s', 'n')")
+        assert one(client, "SELECT session_get('n', 'k')") == 1
+    assert one(owner, "SELECT attributes FROM session") == {"mine": 1}
 
 
 def test_a_symbol_never_gets_other_arguments_or_another_result(database, old_database):

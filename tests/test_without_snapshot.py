@@ -28,13 +28,6 @@ OTHERS = {
 roles = pytest.mark.parametrize("role", [OWNER, APP])
 
 
-@pytest.fixture
-def owner(database):
-    owner = database.connect()
-    owner.execute("GRANT EXECUTE ON FUNCTION session_gc(bigint), session_all() TO app")
-    return owner
-
-
 def assign(client, condition, end="COMMIT"):
     client.execute(f"CREATE DOMAIN pg_temp.d AS text CHECK (VALUE = 'init' OR {condition})")
     client.execute(ASSIGN.format(end=end))

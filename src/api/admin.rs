@@ -1,6 +1,6 @@
 //! For the owner: counting, collecting, looking in.
 
-use super::jsonb_of;
+use super::jsonb_if_any;
 use crate::error::Error;
 use crate::pg::{Call, JsonbBuf};
 use crate::store::Store;
@@ -31,8 +31,5 @@ fn session_gc(max_rows: default!(Option<i64>, "NULL"), call: Call) -> Result<i64
 /// What `session_data` holds, NULL if it is opaque, damaged or nothing that a jsonb can hold.
 #[pg_extern(immutable, parallel_safe)]
 fn session_decode(session_data: Option<&[u8]>) -> Result<Option<JsonbBuf>, ErrorReport> {
-    match session_data.map(jsonb_of) {
-        Some(Err(Error::Damaged | Error::NulInJsonb)) | None => Ok(None),
-        Some(decoded) => Ok(decoded?),
-    }
+    Ok(session_data.map(jsonb_if_any).transpose()?.flatten())
 }

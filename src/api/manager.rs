@@ -1,6 +1,6 @@
 //! The session manager: begin, look up, keep alive.
 
-use super::{creatable, document, new_terms, session_id, timestamptz};
+use super::{creatable, document, interval, new_terms, session_id, timestamptz};
 use crate::codec::Content;
 use crate::error::Error;
 use crate::id::NewId;
@@ -25,8 +25,8 @@ impl Record for StartedRow {
         "TABLE (sid text, data json, version bigint, is_new boolean, payload bytea)";
     const IDENT: &'static str = "session_store::api::StartedRow";
 
-    fn columns(self) -> Vec<Option<Datum>> {
-        vec![
+    fn columns(self) -> impl IntoIterator<Item = Option<Datum>> {
+        [
             self.sid.into_datum(),
             self.content.data,
             self.version.into_datum(),
@@ -112,7 +112,7 @@ pub(super) fn create(
 }
 
 /// What `session_load` returns.
-struct LoadedRow {
+pub(super) struct LoadedRow {
     data: Option<Datum>,
     payload: Option<Datum>,
     session: Session,
@@ -121,28 +121,31 @@ struct LoadedRow {
 
 impl Record for LoadedRow {
     const SQL: &'static str = "TABLE (data jsonb, payload bytea, version bigint, principal text, \
-         created_at timestamptz, expires_at timestamptz, lifetime interval, deadline timestamptz)";
+         created_at timestamptz, expires_at timestamptz, lifetime interval, deadline timestamptz, \
+         attributes jsonb, authenticated_at timestamptz, handle text)";
     const IDENT: &'static str = "session_store::api::LoadedRow";
 
-    fn columns(self) -> Vec<Option<Datum>> {
+    fn columns(self) -> impl IntoIterator<Item = Option<Datum>> {
         let session = self.session;
-        let seconds = i64::from(session.lifetime.seconds());
-        vec![
+        [
             self.data,
             self.payload,
             session.version.into_datum(),
             session.principal.into_datum(),
             timestamptz(session.created_at).into_datum(),
             timestamptz(self.expires_at).into_datum(),
-            Interval::from_micros(seconds * 1_000_000).into_datum(),
+            interval(session.lifetime).into_datum(),
             session.deadline.and_then(timestamptz).into_datum(),
+            session.attributes.into_datum(),
+            session.authenticated_at.and_then(timestamptz).into_datum(),
+            session.handle.map(|handle| handle.to_string()).into_datum(),
         ]
     }
 }
 
 /// All there is to know of a live session; no row when there is none.
-#[pg_extern]
-fn session_load(
+#[pg_extern(name = "session_load")]
+pub(super) fn session_load_0_3(
     sid: Option<&str>,
     slide: default!(Option<bool>, "true"),
     call: Call,
@@ -167,8 +170,8 @@ impl Record for FetchedRow {
     const SQL: &'static str = "SETOF session_content";
     const IDENT: &'static str = "session_store::api::FetchedRow";
 
-    fn columns(self) -> Vec<Option<Datum>> {
-        vec![self.content.data, self.content.payload, self.version.into_datum()]
+    fn columns(self) -> impl IntoIterator<Item = Option<Datum>> {
+        [self.content.data, self.content.payload, self.version.into_datum()]
     }
 }
 

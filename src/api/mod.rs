@@ -9,6 +9,7 @@
 
 mod admin;
 mod manager;
+mod principal;
 mod provider;
 mod raw;
 mod released;
@@ -16,7 +17,7 @@ mod store;
 
 use crate::codec::{self, Content};
 use crate::error::{Error, Result};
-use crate::id::SessionId;
+use crate::id::{Principal, SessionId};
 use crate::lifetime::Lifetime;
 use crate::pg::{Json, Jsonb, JsonbBuf, Timestamp};
 use crate::store::NewTerms;
@@ -54,6 +55,30 @@ fn for_argument(error: codec::EncodeError, name: &'static str) -> Error {
     }
 }
 
+/// The most bytes that attributes take, as jsonb.
+const MAX_ATTRIBUTES: usize = 8 * 1024;
+
+/// Attributes, which must be an object and small: they are read with every list of devices.
+fn json_attributes(attributes: Option<Jsonb<'_>>) -> Result<Option<JsonbBuf>> {
+    let Some(attributes) = attributes else { return Ok(None) };
+    if attributes.0.len() > MAX_ATTRIBUTES {
+        return Err(Error::AttributesTooLarge);
+    }
+    if !codec::is_object(attributes.0) {
+        return Err(Error::NotAnObject("attributes"));
+    }
+    Ok(Some(JsonbBuf(attributes.0.to_vec())))
+}
+
+/// A principal, which is never NULL.
+fn principal(text: Option<&str>) -> Result<Principal<'_>> {
+    text.and_then(Principal::parse).ok_or(Error::InvalidPrincipal)
+}
+
+fn interval(lifetime: Lifetime) -> Interval {
+    Interval::from_micros(i64::from(lifetime.seconds()) * 1_000_000)
+}
+
 fn lifetime_of(interval: Interval, name: &'static str) -> Result<Lifetime> {
     Lifetime::from_interval(interval.months(), interval.days(), interval.micros())
         .ok_or(Error::InvalidLifetime(name))
@@ -78,5 +103,13 @@ fn jsonb_of(stored: &[u8]) -> Result<Option<JsonbBuf>> {
     match Content::parse(stored)? {
         Content::Map(map) => Ok(Some(JsonbBuf(map.to_jsonb()?))),
         Content::Opaque(_) => Ok(None),
+    }
+}
+
+/// The same where one session is not to fail a list: `None` also for what is damaged or holds what no jsonb can.
+fn jsonb_if_any(stored: &[u8]) -> Result<Option<JsonbBuf>> {
+    match jsonb_of(stored) {
+        Err(Error::Damaged | Error::NulInJsonb) => Ok(None),
+        decoded => decoded,
     }
 }

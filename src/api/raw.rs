@@ -33,8 +33,8 @@ impl Record for ReadRow {
     const SQL: &'static str = "TABLE (payload bytea, version bigint)";
     const IDENT: &'static str = "session_store::api::ReadRow";
 
-    fn columns(self) -> Vec<Option<Datum>> {
-        vec![self.payload, self.version.into_datum()]
+    fn columns(self) -> impl IntoIterator<Item = Option<Datum>> {
+        [self.payload, self.version.into_datum()]
     }
 }
 

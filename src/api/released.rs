@@ -20,8 +20,8 @@ impl Record for StartedRow {
     const SQL: &'static str = "TABLE (sid text, data jsonb, version bigint, is_new boolean)";
     const IDENT: &'static str = "session_store::api::released::StartedRow";
 
-    fn columns(self) -> Vec<Option<Datum>> {
-        vec![
+    fn columns(self) -> impl IntoIterator<Item = Option<Datum>> {
+        [
             self.sid.into_datum(),
             self.data.into_datum(),
             self.version.into_datum(),
@@ -42,6 +42,29 @@ fn session_start(
         manager::start(presented, lifetime, deadline, &call)?;
     let data = jsonb_of(&data)?;
     Ok(AtMostOne(Some(StartedRow { sid, data, version, is_new: new_id.is_some() })))
+}
+
+/// What `session_load` returned before 0.3.0: no attributes, time of authentication and handle.
+struct LoadedRow(manager::LoadedRow);
+
+impl Record for LoadedRow {
+    const SQL: &'static str = "TABLE (data jsonb, payload bytea, version bigint, principal text, \
+         created_at timestamptz, expires_at timestamptz, lifetime interval, deadline timestamptz)";
+    const IDENT: &'static str = "session_store::api::released::LoadedRow";
+
+    fn columns(self) -> impl IntoIterator<Item = Option<Datum>> {
+        self.0.columns().into_iter().take(8)
+    }
+}
+
+/// Before 0.3.0: fewer columns.
+#[pg_extern(sql = false)]
+fn session_load(
+    sid: Option<&str>,
+    slide: Option<bool>,
+    call: Call,
+) -> Result<AtMostOne<LoadedRow>, ErrorReport> {
+    Ok(AtMostOne(manager::session_load_0_3(sid, slide, call)?.0.map(LoadedRow)))
 }
 
 /// Before 0.3.0: without lifetime and deadline.

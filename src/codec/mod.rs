@@ -146,6 +146,11 @@ pub fn encode_document(jsonb: &[u8]) -> Result<Vec<u8>, EncodeError> {
     encode(&root, jsonb.len(), &failure)
 }
 
+/// Whether a jsonb is an object. `bytes` is its root container.
+pub fn is_object(bytes: &[u8]) -> bool {
+    jsonb::Value::root(bytes, 1, &Cell::new(None)).is_ok_and(|root| root.is_object())
+}
+
 /// The bytes to store for a document that comes as JSON text, or a patch for [`Map::patch`]. What a
 /// jsonb would lose is kept: the order of keys at every level, and U+0000; of equal keys the last one
 /// counts, as for jsonb. A text whose keys are in jsonb's order gives the bytes that

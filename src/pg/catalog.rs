@@ -101,6 +101,21 @@ pub fn takes_on_conflict(lock: &Lock<'_>) -> bool {
     asks(lock, |relation| relation.rd_rules.is_null() && has_only_valid_indexes(relation))
 }
 
+/// Whether a table is partitioned: a row whose key changes is removed from one part and added to another.
+pub fn is_partitioned(lock: &Lock<'_>) -> bool {
+    asks(lock, |relation| {
+        // SAFETY: the form lives as long as the relation is open.
+        unsafe {
+            (*relation.rd_rel).relkind == pg_sys::RELKIND_PARTITIONED_TABLE as core::ffi::c_char
+        }
+    })
+}
+
+/// Whether a table has rules.
+pub fn has_rules(lock: &Lock<'_>) -> bool {
+    asks(lock, |relation| !relation.rd_rules.is_null())
+}
+
 fn has_only_valid_indexes(relation: &pg_sys::RelationData) -> bool {
     let relation: *const pg_sys::RelationData = relation;
     // SAFETY: the relation is open; each index is looked up in the system cache.
@@ -121,6 +136,25 @@ pub(super) unsafe fn all_indexes(
         let count = if list.is_null() { 0 } else { (*list).length as usize };
         (0..count).all(|position| holds((*(*list).elements.add(position)).oid_value))
     }
+}
+
+/// The first index of a relation of which something holds.
+///
+/// # Safety
+/// The relation must be open.
+pub(super) unsafe fn find_index(
+    relation: pg_sys::Relation,
+    holds: impl Fn(pg_sys::Oid) -> bool,
+) -> Option<pg_sys::Oid> {
+    let found = std::cell::Cell::new(None);
+    // SAFETY: by this function's contract.
+    unsafe {
+        all_indexes(relation, |index| {
+            found.set(holds(index).then_some(index));
+            found.get().is_none()
+        })
+    };
+    found.get()
 }
 
 /// Whether a table has statistics objects, whose expressions the planner looks at.
@@ -183,13 +217,18 @@ pub fn has_types<'a>(
     table: pg_sys::Oid,
     columns: impl IntoIterator<Item = (&'a CStr, pg_sys::Oid)>,
 ) -> bool {
-    columns.into_iter().all(|(name, wanted)| {
-        // SAFETY: look-ups in the system caches; a column that is not there has number 0.
-        unsafe {
-            let column = pg_sys::get_attnum(table, name.as_ptr());
-            column == 0 || pg_sys::get_atttype(table, column) == wanted
-        }
-    })
+    columns
+        .into_iter()
+        .all(|(name, wanted)| column_type(table, name).is_none_or(|found| found == wanted))
+}
+
+/// The type of a table's column, if there is one of this name.
+pub fn column_type(table: pg_sys::Oid, name: &CStr) -> Option<pg_sys::Oid> {
+    // SAFETY: look-ups in the system caches; a column that is not there has number 0.
+    unsafe {
+        let column = pg_sys::get_attnum(table, name.as_ptr());
+        (column != 0).then(|| pg_sys::get_atttype(table, column))
+    }
 }
 
 /// The connected database.

@@ -35,7 +35,19 @@ unguarded! {
     fn index_getnext_slot(
         scan: IndexScanDesc, direction: ScanDirection::Type, slot: *mut TupleTableSlot
     ) -> bool;
+    fn index_getnext_tid(scan: IndexScanDesc, direction: ScanDirection::Type) -> pg_sys::ItemPointer;
     fn index_endscan(scan: IndexScanDesc);
+    fn ReadBuffer(relation: Relation, block: pg_sys::BlockNumber) -> pg_sys::Buffer;
+    fn LockBuffer(buffer: pg_sys::Buffer, mode: i32);
+    fn ReleaseBuffer(buffer: pg_sys::Buffer);
+    fn heap_hot_search_buffer(
+        tid: pg_sys::ItemPointer, relation: Relation, buffer: pg_sys::Buffer, snapshot: Snapshot,
+        tuple: pg_sys::HeapTuple, all_dead: *mut bool, first_call: bool
+    ) -> bool;
+    fn heap_delete(
+        relation: Relation, tid: pg_sys::ItemPointer, command: pg_sys::CommandId, crosscheck: Snapshot,
+        wait: bool, failure: *mut pg_sys::TM_FailureData, changing_partition: bool
+    ) -> pg_sys::TM_Result::Type;
     fn slot_getsomeattrs_int(slot: *mut TupleTableSlot, attribute: i32);
     fn ActiveSnapshotSet() -> bool;
     fn GetTopTransactionIdIfAny() -> pg_sys::TransactionId;
@@ -47,6 +59,10 @@ unguarded! {
     fn PushActiveSnapshot(snapshot: Snapshot);
     fn PopActiveSnapshot();
     fn GetActiveSnapshot() -> Snapshot;
+    fn SPI_gettypeid(descriptor: pg_sys::TupleDesc, column: i32) -> Oid;
+    fn heap_deform_tuple(
+        tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc, values: *mut Datum, nulls: *mut bool
+    );
     fn ScanKeyInit(
         entry: ScanKey, attribute: i16, strategy: u16, procedure: pg_sys::RegProcedure, argument: Datum
     );

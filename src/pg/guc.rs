@@ -47,13 +47,27 @@ pub fn set_local(name: &CStr, value: &CStr) {
     set(name, value, pg_sys::GucAction::GUC_ACTION_LOCAL);
 }
 
+/// The same for a setting that is the superuser's.
+pub(super) fn set_local_as_superuser(name: &CStr, value: &CStr) {
+    set_as(pg_sys::GucContext::PGC_SUSET, name, value, pg_sys::GucAction::GUC_ACTION_LOCAL);
+}
+
 fn set(name: &CStr, value: &CStr, action: pg_sys::GucAction::Type) {
+    set_as(pg_sys::GucContext::PGC_USERSET, name, value, action);
+}
+
+fn set_as(
+    context: pg_sys::GucContext::Type,
+    name: &CStr,
+    value: &CStr,
+    action: pg_sys::GucAction::Type,
+) {
     // SAFETY: both strings live through the call. An error is raised as one of PostgreSQL's.
     unsafe {
         pg_sys::set_config_option(
             name.as_ptr(),
             value.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
+            context,
             pg_sys::GucSource::PGC_S_SESSION,
             action,
             true,

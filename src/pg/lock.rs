@@ -1,5 +1,5 @@
 //! Locks of PostgreSQL's lock manager on what is no table: advisory locks and databases. None of
-//! these calls waits.
+//! these calls waits, but for one.
 
 use pgrx::pg_sys;
 
@@ -36,8 +36,12 @@ impl AdvisoryLock {
     }
 
     fn tag(self) -> pg_sys::LOCKTAG {
+        self.tag_in(pg_sys::InvalidOid)
+    }
+
+    fn tag_in(self, database: pg_sys::Oid) -> pg_sys::LOCKTAG {
         pg_sys::LOCKTAG {
-            locktag_field1: 0,
+            locktag_field1: database.to_u32(),
             locktag_field2: self.class,
             locktag_field3: self.object,
             locktag_field4: Self::KIND,
@@ -51,6 +55,14 @@ impl Drop for HeldLock {
     fn drop(&mut self) {
         release(&self.0.tag(), pg_sys::ExclusiveLock, true);
     }
+}
+
+/// Acquires such a lock of the connected database, exclusively and to the end of the transaction. Waits for
+/// those who hold it.
+pub fn lock_in_database(lock: AdvisoryLock) {
+    let tag = lock.tag_in(super::current_database());
+    // SAFETY: any tag may be locked.
+    unsafe { pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock as i32, false, false) };
 }
 
 /// Whether a command holds a database to itself or waits for that, as DROP DATABASE and CREATE

@@ -4,6 +4,7 @@
 //! Drivers that interpolate parameters put secrets into that statement, so it is left out of our own
 //! messages, and of what PostgreSQL reports within a call of ours.
 
+use super::reserve;
 use core::ffi::CStr;
 use pgrx::{PgSqlErrorCode, pg_guard, pg_sys};
 use std::sync::OnceLock;
@@ -26,14 +27,18 @@ pub struct HiddenStatement(());
 
 impl HiddenStatement {
     pub fn begin() -> Self {
-        CALLS.fetch_add(1, Relaxed);
+        if CALLS.fetch_add(1, Relaxed) == 0 {
+            reserve::begin_call();
+        }
         Self(())
     }
 }
 
 impl Drop for HiddenStatement {
     fn drop(&mut self) {
-        CALLS.fetch_sub(1, Relaxed);
+        if CALLS.fetch_sub(1, Relaxed) == 1 {
+            reserve::end_call();
+        }
         // An error is logged when it has left the call.
         if std::thread::panicking() {
             HAS_FAILED.store(true, Relaxed);

@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 mod call;
+mod carried;
 mod catalog;
 mod client;
 mod guard;
@@ -19,6 +20,7 @@ mod log;
 mod memory;
 mod panic;
 mod plan;
+mod reserve;
 mod row;
 mod spi;
 mod table_result;
@@ -30,26 +32,29 @@ mod version;
 mod worker;
 
 pub use call::{Call, Lock, LockMode};
+pub use carried::{KeptJsonb, KeptText, carried, carry, define as define_carried};
 pub use catalog::{
-    TableName, current_database, databases, find_table, has_statistics, has_types,
-    is_of_an_extension, is_superuser, last_change_of_table, may_suppress_inserts, owner_may_write,
-    owner_of_function, schema_of_function, schema_of_table, takes_on_conflict,
+    TableName, column_type, current_database, databases, find_table, has_rules, has_statistics,
+    has_types, is_of_an_extension, is_partitioned, is_superuser, last_change_of_table,
+    may_suppress_inserts, owner_may_write, owner_of_function, schema_of_function, schema_of_table,
+    takes_on_conflict,
 };
 pub use guc::{refuse_connection, reserve_prefix, reset_value, set_for_session};
 pub use heap::{Column, Holder, Layout, Place, PlainTable, RowWrite};
 pub use identity::Rights;
 pub use invalidation::{accept_invalidations, on_catalog_change};
-pub use lock::{AdvisoryLock, HeldLock, is_database_locked};
+pub use lock::{AdvisoryLock, HeldLock, is_database_locked, lock_in_database};
 pub use log::hide_statements_of_errors;
 pub use memory::copy;
 pub use panic::report_panics_to_the_log;
 pub use row::Columns;
 pub use spi::{Access, Connection, Plan, Row, Rows};
-pub use table_result::{AtMostOne, Record};
+pub use table_result::{AtMostOne, FixedText, FixedTexts, Many, Record};
 pub use timestamp::Timestamp;
 pub use transaction::{
     HeldInterrupts, XactEvent, clock, commit_asynchronously, current_subtransaction, has_written,
-    in_subtransaction, is_read_only, keeps_snapshot, on_transaction_event, statement_start,
+    in_subtransaction, in_subtransaction_kept_if, is_read_only, keeps_snapshot,
+    on_transaction_event, statement_start,
 };
 pub use types::{Json, Jsonb, JsonbBuf, random_bytes};
 pub use value::{Address, Value};

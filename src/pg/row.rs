@@ -67,6 +67,18 @@ pub trait Columns {
         self.datum_of(column, pg_sys::BYTEAOID).map(|datum| with_content(datum, copy))
     }
 
+    /// The content of a `jsonb`, detoasted, copied: the root container's bytes.
+    fn jsonb(&self, column: usize) -> Option<Vec<u8>> {
+        self.datum_of(column, pg_sys::JSONBOID).map(|datum| with_content(datum, copy))
+    }
+
+    /// A `uuid`
+    fn uuid(&self, column: usize) -> Option<[u8; 16]> {
+        let datum = self.datum_of(column, pg_sys::UUIDOID)?;
+        // SAFETY: a uuid is passed by reference, as so many bytes.
+        Some(unsafe { *datum.cast_mut_ptr::<[u8; 16]>() })
+    }
+
     /// A `bytea` of so many bytes; `None` if it has another length.
     fn fixed_bytes<const N: usize>(&self, column: usize) -> Option<[u8; N]> {
         let datum = self.datum_of(column, pg_sys::BYTEAOID)?;

@@ -3,6 +3,7 @@
 //! pgrx's own SPI client assigns a transaction id even to a SELECT that follows no write, and
 //! copies arguments and results through the heap; this one does neither.
 
+use super::guard;
 use super::guc::SettingsLevel;
 use super::{Columns, Rights, Value};
 use core::ffi::c_char;
@@ -13,6 +14,8 @@ use std::ffi::CString;
 
 /// More than any statement takes.
 const MAX_ARGS: usize = 32;
+/// More than any statement returns.
+const MAX_COLUMNS: usize = 16;
 
 /// Whether a statement only looks, with the caller's snapshot, or sees and makes changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,11 +240,10 @@ impl<'c> Rows<'c> {
         (0..count).filter_map(move |index| {
             // SAFETY: a tuple table holds as many tuples as were processed, alive until it is
             // freed or SPI finishes.
-            let (tuple, descriptor) = unsafe {
+            unsafe {
                 let table = table?.as_ref();
-                (*table.vals.add(index), table.tupdesc)
-            };
-            Some(Row { tuple, descriptor, connection: PhantomData })
+                Some(Row::of(*table.vals.add(index), table.tupdesc))
+            }
         })
     }
 }
@@ -249,19 +251,32 @@ impl<'c> Rows<'c> {
 /// One row of a result.
 #[derive(Clone, Copy)]
 pub struct Row<'c> {
-    tuple: pg_sys::HeapTuple,
+    values: [pg_sys::Datum; MAX_COLUMNS],
+    nulls: [bool; MAX_COLUMNS],
     descriptor: pg_sys::TupleDesc,
     connection: PhantomData<&'c Connection>,
 }
 
+impl Row<'_> {
+    /// Finds all columns at once: one by one each would be looked for from the first on.
+    unsafe fn of(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc) -> Self {
+        let (mut values, mut nulls) = ([pg_sys::Datum::null(); MAX_COLUMNS], [true; MAX_COLUMNS]);
+        // SAFETY: tuple and descriptor are of one result, and alive.
+        unsafe {
+            assert!((*descriptor).natts as usize <= MAX_COLUMNS, "a row of more columns");
+            guard::heap_deform_tuple(tuple, descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
+        }
+        Self { values, nulls, descriptor, connection: PhantomData }
+    }
+}
+
 impl Columns for Row<'_> {
     fn datum(&self, column: usize) -> Option<(pg_sys::Datum, pg_sys::Oid)> {
-        let (mut is_null, number) = (false, column as i32 + 1);
-        // SAFETY: tuple and descriptor are of one result and alive while the connection is.
-        let (datum, kind) = unsafe {
-            let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, number, &mut is_null);
-            (datum, pg_sys::SPI_gettypeid(self.descriptor, number))
-        };
-        (!is_null).then_some((datum, kind))
+        if self.nulls[column] {
+            return None;
+        }
+        // SAFETY: the descriptor is alive while the connection is.
+        let kind = unsafe { guard::SPI_gettypeid(self.descriptor, column as i32 + 1) };
+        Some((self.values[column], kind))
     }
 }

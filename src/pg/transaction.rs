@@ -62,6 +62,14 @@ pub fn current_subtransaction() -> pg_sys::SubTransactionId {
 /// Runs `work` in a subtransaction. An error undoes it and is returned, unless it is that the client
 /// or a timeout cancels the statement.
 pub fn in_subtransaction<R>(work: impl FnOnce() -> R) -> Result<R, UndoneError> {
+    in_subtransaction_kept_if(|_| true, work)
+}
+
+/// The same, and what `work` did is undone, locks and all, unless its result `is_kept`.
+pub fn in_subtransaction_kept_if<R>(
+    is_kept: impl FnOnce(&R) -> bool,
+    work: impl FnOnce() -> R,
+) -> Result<R, UndoneError> {
     // SAFETY: PL/pgSQL's pattern for blocks with an exception clause (`exec_stmt_block`): begin,
     // release or roll back, then restore memory context and resource owner.
     unsafe {
@@ -71,7 +79,10 @@ pub fn in_subtransaction<R>(work: impl FnOnce() -> R) -> Result<R, UndoneError> 
         pg_sys::MemoryContextSwitchTo(context);
         let result = PgTryBuilder::new(AssertUnwindSafe(|| {
             let result = work();
-            pg_sys::ReleaseCurrentSubTransaction();
+            match is_kept(&result) {
+                true => pg_sys::ReleaseCurrentSubTransaction(),
+                false => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+            }
             Ok(result)
         }))
         .catch_others(|error| {
@@ -168,6 +179,9 @@ pub fn on_transaction_event(handler: fn(XactEvent)) {
 fn handle(event: XactEvent) {
     if matches!(event, XactEvent::End | XactEvent::SubAbort { .. }) {
         super::log::show_statements_again();
+    }
+    if event == XactEvent::End {
+        super::carried::transaction_ended();
     }
     if let Some(handler) = HANDLER.get() {
         handler(event);

@@ -14,7 +14,8 @@ use pgrx::{IntoDatum, pg_sys};
 #[derive(Clone, Copy)]
 pub struct Jsonb<'a>(pub &'a [u8]);
 
-/// A `jsonb` result: the root container's bytes.
+/// A `jsonb` result, or one that is kept: the root container's bytes.
+#[derive(Clone, PartialEq, Eq)]
 pub struct JsonbBuf(pub Vec<u8>);
 
 // SAFETY: the argument is a jsonb, by its SQL type below; a detoasted copy lives in the memory

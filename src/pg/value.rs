@@ -36,6 +36,12 @@ pub enum Value<'a> {
     Text(&'a str),
     /// `tid[]`
     Addresses(&'a [Address]),
+    /// `jsonb`: the root container's bytes
+    Jsonb(&'a [u8]),
+    /// `uuid`
+    Uuid(&'a [u8; 16]),
+    /// `uuid[]`
+    Uuids(&'a [[u8; 16]]),
     /// `oid`
     Oid(pg_sys::Oid),
     /// NULL of whatever type
@@ -57,6 +63,9 @@ impl Value<'_> {
             Value::Time(_) => pg_sys::TIMESTAMPTZOID,
             Value::Text(_) => pg_sys::TEXTOID,
             Value::Addresses(_) => pg_sys::TIDARRAYOID,
+            Value::Jsonb(_) => pg_sys::JSONBOID,
+            Value::Uuid(_) => pg_sys::UUIDOID,
+            Value::Uuids(_) => pg_sys::UUIDARRAYOID,
             Value::Oid(_) => pg_sys::OIDOID,
             Value::Null => return None,
         })
@@ -64,7 +73,7 @@ impl Value<'_> {
 
     fn datum(self) -> Option<pg_sys::Datum> {
         match self {
-            Value::Bytes(bytes) => bytes.into_datum(),
+            Value::Bytes(bytes) | Value::Jsonb(bytes) => bytes.into_datum(),
             Value::Int8(value) => value.into_datum(),
             Value::Int4(value) => value.into_datum(),
             Value::Time(Timestamp(value)) => value.into_datum(),
@@ -72,6 +81,11 @@ impl Value<'_> {
             Value::Addresses(addresses) => {
                 let tids = addresses.iter().copied().map(pg_sys::ItemPointerData::from);
                 tids.collect::<Vec<_>>().into_datum()
+            }
+            Value::Uuid(bytes) => pgrx::Uuid::from_bytes(*bytes).into_datum(),
+            Value::Uuids(all) => {
+                let uuids = all.iter().copied().map(pgrx::Uuid::from_bytes);
+                uuids.collect::<Vec<_>>().into_datum()
             }
             Value::Oid(oid) => oid.into_datum(),
             Value::Null => None,

@@ -4,7 +4,7 @@
 
 use super::guard::unguarded;
 use core::ffi::CStr;
-use pgrx::pg_sys::{self, IndexScanDesc, Relation, Snapshot};
+use pgrx::pg_sys::{self, Datum, IndexScanDesc, Relation, Snapshot, TupleDesc, Tuplestorestate};
 
 /// Timeouts, beyond those that every version has, that must not end a worker's transaction.
 #[cfg(any(feature = "pg15", feature = "pg16"))]
@@ -12,6 +12,13 @@ pub const NEWER_TIMEOUTS: &[&CStr] = &[];
 /// Timeouts, beyond those that every version has, that must not end a worker's transaction.
 #[cfg(not(any(feature = "pg15", feature = "pg16")))]
 pub const NEWER_TIMEOUTS: &[&CStr] = &[c"transaction_timeout"];
+
+/// Keeps a setting from being RESET, where that can be had.
+#[cfg(feature = "pg15")]
+pub const GUC_NO_RESET: u32 = 0;
+/// Keeps a setting from being RESET.
+#[cfg(not(feature = "pg15"))]
+pub const GUC_NO_RESET: u32 = pg_sys::GUC_NO_RESET;
 
 // libpq.h is not among the headers that pgrx binds.
 unsafe extern "C-unwind" {
@@ -63,6 +70,20 @@ unguarded! {
         relation: Relation, index: Relation, snapshot: Snapshot,
         instrument: *mut pg_sys::IndexScanInstrumentation, nkeys: i32, norderbys: i32
     ) -> IndexScanDesc;
+}
+
+#[cfg(any(feature = "pg15", feature = "pg16"))]
+unguarded! {
+    fn tuplestore_putvalues(
+        store: *mut Tuplestorestate, descriptor: TupleDesc, values: *mut Datum, nulls: *mut bool
+    );
+}
+
+#[cfg(not(any(feature = "pg15", feature = "pg16")))]
+unguarded! {
+    fn tuplestore_putvalues(
+        store: *mut Tuplestorestate, descriptor: TupleDesc, values: *const Datum, nulls: *const bool
+    );
 }
 
 /// A column of a row type, dropped or not.

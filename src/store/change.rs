@@ -26,6 +26,14 @@ impl Change {
     }
 }
 
+/// What a write makes of the row of a live session.
+pub(super) struct Alteration {
+    /// The columns that change.
+    pub changes: Changes,
+    /// As [`Change::locks`].
+    pub locks: bool,
+}
+
 /// The version of a save that is to create the session.
 const NEW: i64 = 0;
 
@@ -48,6 +56,20 @@ impl Store<'_> {
         key: &SessionKey,
         decide: impl Fn(&Session) -> Result<Option<Change>>,
     ) -> Result<Option<Session>> {
+        self.alter(first, key, |found| {
+            let Some(change) = decide(found)? else { return Ok(None) };
+            let locks = change.locks;
+            Ok(Some(Alteration { changes: self.changes(found, change)?, locks }))
+        })
+    }
+
+    /// Alters a live session as `decide` says after seeing it; else as [`Store::change`].
+    pub(super) fn alter(
+        &self,
+        first: Look,
+        key: &SessionKey,
+        decide: impl Fn(&Found<'_>) -> Result<Option<Alteration>>,
+    ) -> Result<Option<Session>> {
         for is_locked in [false, true] {
             let found = if is_locked { self.find_locked(key)? } else { self.find(key, first)? };
             let Some(mut found) = found else { return Ok(None) };
@@ -55,20 +77,20 @@ impl Store<'_> {
             if found.is_in_grace() && !is_locked {
                 continue;
             }
-            let Some(change) = decide(&found)? else {
+            let Some(Alteration { changes, locks }) = decide(&found)? else {
                 self.table.slide(&mut found, self.now.get(), self.limits);
                 return Ok(None);
             };
-            let locks = change.locks;
-            let changes = self.changes(&found, change)?;
             let began = pg::clock();
-            let written = match changes.is_empty() {
-                true if is_locked => pg::RowWrite::Done,
-                true => self.table.hold(&found, locks),
-                false => self.table.rows().update(&found, &changes),
+            let written = match (changes.is_empty(), changes.key) {
+                (true, _) if is_locked => pg::RowWrite::Done,
+                (true, _) => self.table.hold(&found, locks),
+                (false, None) => self.table.rows().update(&found, &changes),
+                (false, Some(_)) => self.table.rename(&found, &changes)?,
             };
             if written.is_done() {
-                let outlived = self.end_if_outlived(found.key, &found, began)?;
+                let key = changes.key.unwrap_or(found.key);
+                let outlived = self.end_if_outlived(key, &found, began)?;
                 let mut changed = found.session;
                 changes.apply_to(&mut changed);
                 return Ok((!outlived).then_some(changed));
@@ -78,7 +100,7 @@ impl Store<'_> {
     }
 
     /// A write that `began` while the session was live may have waited for a lock until it was not.
-    /// Then the session, now under `key`, ends again with what was written: true.
+    /// Then the session ends again with what was written, and leaves `key`, if it was moved there: true.
     pub(super) fn end_if_outlived(
         &self,
         key: SessionKey,
@@ -92,7 +114,9 @@ impl Store<'_> {
             if let Some(written) = self.table.find(&key, Look::Fresh)? {
                 let ended = Changes { expiry: Some(before.expiry), ..Changes::default() };
                 let ended = ended.from(&written);
-                if !ended.is_empty() {
+                if key != before.key {
+                    let _ = self.table.rows().delete(&written);
+                } else if !ended.is_empty() {
                     let _ = self.table.rows().update(&written, &ended);
                 }
             }
@@ -106,7 +130,7 @@ impl Store<'_> {
         let expiry = if terms == found.terms() {
             found.slid_expiry(self.now.get(), self.limits)
         } else {
-            terms.expiry(self.now.get(), found.created_at, self.limits)
+            terms.expiry(self.now.get(), found.began(), self.limits)
         };
         let mut changes = Changes {
             expiry: Some(expiry),
@@ -158,7 +182,7 @@ impl Store<'_> {
     ) -> Result<Option<i64>> {
         if version == Some(NEW) {
             let key = id.ok_or(Error::InvalidSid)?.key();
-            let begun = self.insert_unseen(key, data, terms)?;
+            let begun = self.insert_unseen(key, || self.begin(key, data, terms))?;
             if begun.is_none() {
                 self.read_key(&key, Look::Fresh)?;
             }

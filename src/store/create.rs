@@ -1,14 +1,11 @@
 //! Beginning sessions.
 
-use super::{Change, NewTerms, Store, new_id, refuse_if_too_large};
+use super::{ATTEMPTS, Change, NewTerms, Store, new_id, refuse_if_too_large};
 use crate::codec::Map;
 use crate::error::{Error, Result};
 use crate::id::{NewId, SessionId, SessionKey};
 use crate::pg;
 use crate::table::{Changes, Look, Session};
-
-/// How often to create a session that another client keeps creating and destroying meanwhile.
-const ATTEMPTS: usize = 10;
 
 /// A session that `session_start` found or made.
 pub struct Started {
@@ -83,41 +80,30 @@ impl Store<'_> {
     /// A new session under a fresh id; the id and its version.
     pub fn create_fresh(&self, data: &[u8], terms: NewTerms) -> Result<(NewId, i64)> {
         let id = new_id()?;
-        let version = self.add_fresh(id.key(), data, terms)?;
+        let version = self.add(id.key(), true, || self.begin(id.key(), data, terms))?;
         Ok((id, version))
-    }
-
-    /// A new session under a key that nobody can have; its version.
-    pub(super) fn add_fresh(&self, key: SessionKey, data: &[u8], terms: NewTerms) -> Result<i64> {
-        let new = self.begin(key, data, terms)?;
-        match self.table.rows().insert(&new, true) {
-            pg::RowWrite::Done => Ok(new.version),
-            pg::RowWrite::Stale => Err(self.table.why_stale()),
-        }
     }
 
     /// A new session, which must not exist yet; its version.
     pub fn create(&self, key: SessionKey, data: &[u8], terms: NewTerms) -> Result<i64> {
-        let begun = self.insert_unseen(key, data, terms)?;
-        begun.map(|session| session.version).ok_or(Error::SessionExists)
+        self.add(key, false, || self.begin(key, data, terms))
     }
 
     /// Adds a session of which nobody has looked whether it is there.
     pub(super) fn insert_unseen(
         &self,
         key: SessionKey,
-        data: &[u8],
-        terms: NewTerms,
+        begin: impl Fn() -> Result<Session>,
     ) -> Result<Option<Session>> {
         // What has the key turns out when it is added, but not what an id in grace reaches.
         match self.is_in_grace(&key, Look::Fresh)? {
             true => Ok(None),
-            false => self.insert(key, data, terms),
+            false => self.insert_with(key, begin),
         }
     }
 
     /// A session that is yet to be added.
-    fn begin(&self, key: SessionKey, data: &[u8], terms: NewTerms) -> Result<Session> {
+    pub(super) fn begin(&self, key: SessionKey, data: &[u8], terms: NewTerms) -> Result<Session> {
         refuse_if_too_large(data.len(), 0)?;
         Ok(Session::begin(key, pg::copy(data), terms.for_new(), pg::clock(), self.limits))
     }
@@ -139,7 +125,15 @@ impl Store<'_> {
         data: &[u8],
         terms: NewTerms,
     ) -> Result<Option<Session>> {
-        let mut new = self.begin(key, data, terms)?;
+        self.insert_with(key, || self.begin(key, data, terms))
+    }
+
+    fn insert_with(
+        &self,
+        key: SessionKey,
+        begin: impl Fn() -> Result<Session>,
+    ) -> Result<Option<Session>> {
+        let mut new = begin()?;
         for _ in 0..ATTEMPTS {
             if self.table.rows().insert(&new, false).is_done() {
                 return match self.was_just_moved(&key)? {
@@ -169,8 +163,26 @@ impl Store<'_> {
                 changes.apply_to(&mut begun);
                 return Ok(Some(begun));
             }
-            new = self.begin(key, data, terms)?;
+            new = begin()?;
         }
         Err(self.table.why_stale())
+    }
+
+    /// Adds a session under a key that is not to be that of a live one; its version.
+    pub(super) fn add(
+        &self,
+        key: SessionKey,
+        is_fresh: bool,
+        begin: impl Fn() -> Result<Session>,
+    ) -> Result<i64> {
+        if !is_fresh {
+            let begun = self.insert_unseen(key, begin)?;
+            return begun.map(|session| session.version).ok_or(Error::SessionExists);
+        }
+        let new = begin()?;
+        match self.table.rows().insert(&new, true) {
+            pg::RowWrite::Done => Ok(new.version),
+            pg::RowWrite::Stale => Err(self.table.why_stale()),
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::id::SessionKey;
 use crate::lifetime::Grace;
 use crate::pg::{self, LockMode};
-use crate::table::{Found, Look, MovedId, MovedIds};
+use crate::table::{Found, Look, MovedId, MovedIds, Session};
 
 /// More renewals than a client makes of one session within the longest grace. Rows that were tampered with
 /// may lead round in a circle.
@@ -28,7 +28,7 @@ impl<'call> Store<'call> {
     /// The session that was moved from this key, maybe on from there, if that leads to it still.
     ///
     /// Whoever has renewed it without a grace left nothing to follow; whoever has begun another one under
-    /// the key began it at another time.
+    /// the key began it at another time; and who knew an id before a login has nothing after it.
     fn follow(&self, key: &SessionKey, look: Look) -> Result<Option<Found<'call>>> {
         let moved = MovedIds::beside(&self.table, LockMode::Read)?;
         let Some(moved) = moved else { return Ok(None) };
@@ -36,14 +36,16 @@ impl<'call> Store<'call> {
             self.now.set(pg::clock());
         }
         let Some(mut way) = moved.find(key, look)? else { return Ok(None) };
-        let mut until = way.until;
+        let (mut until, moved_at) = (way.until, way.moved_at);
         for _ in 0..MOST_RENEWALS {
             if until <= self.now.get() {
                 break;
             }
             if let Some(mut found) = self.table.find(&way.to, look)? {
                 found.reached_until = Some(until);
-                return Ok((found.created_at == way.created_at).then_some(found));
+                let is_it = found.created_at == way.created_at
+                    && found.authenticated_at.is_none_or(|at| at < moved_at);
+                return Ok(is_it.then_some(found));
             }
             let on = moved.find(&way.to, look)?;
             let Some(on) = on.filter(|on| on.created_at == way.created_at) else { break };
@@ -53,20 +55,20 @@ impl<'call> Store<'call> {
         Ok(None)
     }
 
-    /// Lets the id that the session had before it was moved to the key `to` reach it for a while.
+    /// Lets the key that the session had before it was moved reach it for a while.
     pub(super) fn leave_behind(
         &self,
-        before: &Found<'_>,
-        to: SessionKey,
+        from: SessionKey,
+        moved_session: &Session,
         grace: Grace,
     ) -> Result<()> {
         let moved = MovedIds::beside(&self.table, LockMode::Write)?;
         let moved = moved.ok_or(Error::NoTable(c"session_moved"))?;
         let now = pg::clock();
         moved.add(&MovedId {
-            from: before.key,
-            to,
-            created_at: before.created_at,
+            from,
+            to: moved_session.key,
+            created_at: moved_session.created_at,
             moved_at: now,
             until: grace.end(now),
         })

@@ -12,12 +12,13 @@
 mod change;
 mod create;
 mod grace;
+mod principal;
 mod renew;
 
 use crate::codec::{Content, Map};
 use crate::error::{Error, Result};
 use crate::id::{NewId, SessionId, SessionKey};
-use crate::lifetime::{Lifetime, Limits, Terms, absolute_end};
+use crate::lifetime::{Lifetime, Limits, Terms};
 use crate::pg::{self, Call, LockMode, Timestamp};
 use crate::settings;
 use crate::table::{Found, Look, MovedIds, OpenTable, Session};
@@ -26,7 +27,12 @@ use std::cell::Cell;
 
 pub use change::Change;
 pub use create::Started;
+pub use principal::{Binding, Device, Missing};
 pub use renew::Renewed;
+
+/// How often to make way for a session, or to begin one, where another client keeps creating and destroying
+/// one meanwhile.
+const ATTEMPTS: usize = 10;
 
 /// New terms for a session; what is `None` stays as it is, or as the settings say for a new one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,7 +105,7 @@ impl<'call> Store<'call> {
     fn reach_locked(&self, key: &SessionKey) -> Result<Option<Found<'call>>> {
         loop {
             let Some(found) = self.reach(key, Look::Fresh)? else { return Ok(None) };
-            if self.table.rows().lock(&found).is_done() {
+            if self.table.rows().lock(&found).is_done() && self.still_reaches(key, &found)? {
                 return Ok(Some(found));
             }
             // It was changed or moved while it was waited for.
@@ -107,6 +113,13 @@ impl<'call> Store<'call> {
                 return Err(Error::Contention);
             }
         }
+    }
+
+    /// Whether the id leads to the session that is locked by now: those whose writes were waited for may have
+    /// left the row as it was, and not the way to it.
+    fn still_reaches(&self, key: &SessionKey, locked: &Found<'_>) -> Result<bool> {
+        let is_same = |found: Found<'_>| found.key == locked.key;
+        Ok(!locked.is_in_grace() || self.reach(key, Look::Fresh)?.is_some_and(is_same))
     }
 
     /// The live session when every other writer is done, locked.
@@ -123,8 +136,7 @@ impl<'call> Store<'call> {
     }
 
     fn if_live(&self, mut found: Found<'call>) -> Option<Found<'call>> {
-        let end = absolute_end(found.created_at, self.limits.absolute_lifetime);
-        found.promised = found.promised.min(end);
+        found.promised = found.promised.min(found.absolute_end(self.limits));
         self.is_live(&found, self.now.get()).then_some(found)
     }
 
@@ -196,7 +208,11 @@ pub fn map_of(session: &Session) -> Result<Map<'_>> {
 
 /// A fresh session id.
 pub fn new_id() -> Result<NewId> {
-    pg::random_bytes().as_ref().map(NewId::from_entropy).ok_or(Error::NoEntropy)
+    Ok(NewId::from_entropy(&entropy()?))
+}
+
+fn entropy() -> Result<[u8; 32]> {
+    pg::random_bytes().ok_or(Error::NoEntropy)
 }
 
 fn refuse_if_read_only() -> Result<()> {

@@ -1,6 +1,7 @@
 //! Giving sessions another id, and ending them.
 
-use super::{NewTerms, Store};
+use super::change::Alteration;
+use super::{ATTEMPTS, NewTerms, Store};
 use crate::codec::Map;
 use crate::error::{Error, Result};
 use crate::id::{SessionId, SessionKey};
@@ -8,6 +9,7 @@ use crate::lifetime::Grace;
 use crate::pg;
 use crate::settings;
 use crate::table::{Changes, Look};
+use std::cell::Cell;
 
 /// What became of a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,18 +33,14 @@ impl Store<'_> {
         grace: Grace,
         must_exist: bool,
     ) -> Result<Renewed> {
-        let new = new.key();
-        if !is_fresh {
-            if old.is_some_and(|old| old.key() == new) {
-                return Err(Error::SameId);
-            }
-            // What another request has renewed is not moved again, to whatever id.
-            let is_moved =
-                grace != Grace::NONE && self.peek(old)?.is_some_and(|found| found.is_in_grace());
-            if !is_moved {
-                self.free(&new)?;
-            }
-        }
+        // What another request has renewed is not moved again, to whatever id.
+        let is_moved = !is_fresh
+            && grace != Grace::NONE
+            && self.peek(old)?.is_some_and(|found| found.is_in_grace());
+        let new = match is_moved {
+            true => new.key(),
+            false => self.free_for(old, new, is_fresh, Look::AsOfStatement)?,
+        };
         let moved = match old {
             Some(old) => self.move_to(new, is_fresh, &old.key(), grace)?,
             None => Renewed::Absent,
@@ -54,10 +52,7 @@ impl Store<'_> {
                     return Err(Error::NoSession);
                 }
                 let (data, terms) = (Map::empty().stored(), NewTerms::default());
-                match is_fresh {
-                    true => self.add_fresh(new, data, terms)?,
-                    false => self.create(new, data, terms)?,
-                };
+                self.add(new, is_fresh, || self.begin(new, data, terms))?;
                 Ok(Renewed::Moved)
             }
             moved => Ok(moved),
@@ -72,58 +67,88 @@ impl Store<'_> {
         old: &SessionKey,
         grace: Grace,
     ) -> Result<Renewed> {
-        for is_locked in [false, true] {
-            let found = match is_locked {
-                true => self.find_locked(old)?,
-                false => self.find(old, Look::AsOfStatement)?,
-            };
-            let Some(mut found) = found else { return Ok(Renewed::Absent) };
-            // The row is waited for first, for meanwhile the grace may end.
-            let stays = found.is_in_grace() && grace != Grace::NONE;
-            let is_held = is_locked || stays && self.table.is_alone_with(&found);
-            if found.is_in_grace() && !is_held {
-                continue;
-            }
-            if stays {
-                self.table.slide(&mut found, self.now.get(), self.limits);
-                return Ok(Renewed::InGrace);
-            }
+        let stays = Cell::new(false);
+        let look = self.look_before_moving(old)?;
+        let moved = self.alter(look, old, |found| {
+            stays.set(found.is_in_grace() && grace != Grace::NONE);
             // Another request has moved it just there.
-            if found.key == new {
+            if found.key == new && !stays.get() {
                 return Err(Error::SessionExists);
             }
-            let began = pg::clock();
             let expiry = Some(found.slid_expiry(self.now.get(), self.limits));
-            let changes = Changes { key: Some(new), expiry, ..Changes::default() };
-            if self.table.rename(&found, &changes.from(&found))?.is_done() {
-                if self.end_if_outlived(new, &found, began)? {
-                    return Ok(Renewed::Absent);
-                }
+            let key = (!stays.get()).then_some(new);
+            let changes = Changes { key, expiry, ..Changes::default() };
+            Ok(Some(Alteration { changes: changes.from(found), locks: false }))
+        })?;
+        match moved {
+            Some(_) if stays.get() => Ok(Renewed::InGrace),
+            Some(session) => {
                 if !is_fresh {
                     self.forget_ways_to(&new)?;
                 }
                 if grace != Grace::NONE {
-                    self.leave_behind(&found, new, grace)?;
+                    self.leave_behind(*old, &session, grace)?;
                 }
-                return Ok(Renewed::Moved);
+                Ok(Renewed::Moved)
             }
+            None => Ok(Renewed::Absent),
         }
-        Err(self.table.why_stale())
+    }
+
+    /// Where who ends the sessions of a principal would miss the one that is moved, they and this wait for
+    /// each other.
+    fn look_before_moving(&self, old: &SessionKey) -> Result<Look> {
+        if self.table.moves_by_adding()
+            && let Some(found) = self.find(old, Look::AsOfStatement)?
+            && let Some(principal) = &found.principal
+        {
+            self.serialize(principal)?;
+            return Ok(Look::Fresh);
+        }
+        Ok(Look::AsOfStatement)
+    }
+
+    /// The key under which the session that has the id `old` is to go on; if that is not fresh, way is
+    /// made for it.
+    pub(super) fn free_for(
+        &self,
+        old: Option<SessionId<'_>>,
+        new: SessionId<'_>,
+        is_fresh: bool,
+        look: Look,
+    ) -> Result<SessionKey> {
+        let key = new.key();
+        if !is_fresh {
+            if old.is_some_and(|old| old.key() == key) {
+                return Err(Error::SameId);
+            }
+            self.free(&key, look)?;
+        }
+        Ok(key)
     }
 
     /// Makes way for a session under `key`.
-    fn free(&self, key: &SessionKey) -> Result<()> {
-        match self.reach(key, Look::AsOfStatement)? {
-            Some(found) if self.is_live(&found, self.now.get()) => Err(Error::SessionExists),
-            Some(expired) if expired.key == *key => {
-                // If it is not as it was any more, the key turns out to be taken or free.
-                match self.table.rows().delete(&expired) {
-                    pg::RowWrite::Stale if pg::keeps_snapshot() => Err(Error::Contention),
-                    _ => Ok(()),
+    fn free(&self, key: &SessionKey, first: Look) -> Result<()> {
+        let mut look = first;
+        for _ in 0..ATTEMPTS {
+            let expired = match self.reach(key, look)? {
+                Some(found) if self.is_live(&found, self.now.get()) => {
+                    return Err(Error::SessionExists);
+                }
+                Some(found) if found.key == *key => found,
+                Some(_) | None => return Ok(()),
+            };
+            match self.table.rows().delete(&expired) {
+                pg::RowWrite::Done => return Ok(()),
+                pg::RowWrite::Stale if pg::keeps_snapshot() => return Err(Error::Contention),
+                // Whoever was waited for may have left it expired.
+                pg::RowWrite::Stale => {
+                    look = Look::Fresh;
+                    self.now.set(pg::clock());
                 }
             }
-            Some(_) | None => Ok(()),
         }
+        Err(self.table.why_stale())
     }
 
     /// Ends the session; whether there was a live one.

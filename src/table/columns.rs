@@ -1,9 +1,12 @@
 //! The columns of the table `session`: a line each, from which follow a session's fields, their order
 //! in a row, their types, and the texts and arguments of the statements.
+//!
+//! A table of an older version lacks those that came since, until the extension is updated. They are NULL there,
+//! and none of that version's functions gives them a value.
 
-use crate::id::SessionKey;
+use crate::id::{Handle, SessionKey};
 use crate::lifetime::Lifetime;
-use crate::pg::{Column, Columns, Layout, Timestamp, Value};
+use crate::pg::{Column, Columns, JsonbBuf, Layout, Timestamp, Value};
 use pgrx::pg_sys::{self, Oid};
 
 /// A type that a column can have.
@@ -17,7 +20,7 @@ pub(super) trait ColumnType: Sized + PartialEq {
 }
 
 macro_rules! columns {
-    ($($(#[$doc:meta])* $field:ident: $kind:ty = $name:literal,)*) => {
+    ($($(#[$doc:meta])* $field:ident: $kind:ty = $name:literal $(since $version:literal)?,)*) => {
         /// One row of the table, expired or not.
         #[derive(PartialEq, Eq)]
         pub struct Session {
@@ -41,6 +44,7 @@ macro_rules! columns {
             name: $name,
             kind: <$kind as ColumnType>::KIND,
             is_nullable: <$kind as ColumnType>::IS_NULLABLE,
+            is_newer: !stringify!($($version)?).is_empty(),
         },)*];
 
         impl Session {
@@ -101,6 +105,12 @@ columns! {
     deadline: Option<Timestamp> = c"deadline",
     /// Whom the session belongs to, if the application said so.
     principal: Option<String> = c"principal",
+    /// What the application keeps of it beside the content, such as the device.
+    attributes: Option<JsonbBuf> = c"attributes" since "0.3.0",
+    /// When it came to belong to them, or they logged in again.
+    authenticated_at: Option<Timestamp> = c"authenticated_at" since "0.3.0",
+    /// By which the sessions of a principal are told apart, for ids are known to their clients alone.
+    handle: Option<Handle> = c"handle" since "0.3.0",
 }
 
 /// The table as a write without the executor relies on it.
@@ -117,8 +127,16 @@ pub static LAYOUT: Layout = Layout {
 pub const KEY: usize = Index::key as usize;
 /// Where the expiry stands in [`COLUMNS`].
 pub const EXPIRY: usize = Index::expiry as usize;
+/// Where the time of creation stands in [`COLUMNS`].
+pub const CREATED_AT: usize = Index::created_at as usize;
+/// Where the principal stands in [`COLUMNS`].
+pub const PRINCIPAL: usize = Index::principal as usize;
+/// Where the handle stands in [`COLUMNS`].
+pub const HANDLE: usize = Index::handle as usize;
+/// Where the time of authentication stands in [`COLUMNS`].
+pub const AUTHENTICATED_AT: usize = Index::authenticated_at as usize;
 /// Where the content stands in [`COLUMNS`]. The version stands for it: see [`compared`].
-const DATA: usize = Index::data as usize;
+pub const DATA: usize = Index::data as usize;
 
 /// The columns that a row is compared by when a statement insists that it is as it was read.
 pub fn compared() -> impl Iterator<Item = usize> + Clone {
@@ -205,6 +223,30 @@ impl ColumnType for String {
 
     fn value(&self) -> Value<'_> {
         Value::Text(self)
+    }
+}
+
+impl ColumnType for JsonbBuf {
+    const KIND: Oid = pg_sys::JSONBOID;
+
+    fn read(row: &impl Columns, column: usize) -> Option<Self> {
+        row.jsonb(column).map(JsonbBuf)
+    }
+
+    fn value(&self) -> Value<'_> {
+        Value::Jsonb(&self.0)
+    }
+}
+
+impl ColumnType for Handle {
+    const KIND: Oid = pg_sys::UUIDOID;
+
+    fn read(row: &impl Columns, column: usize) -> Option<Self> {
+        row.uuid(column).map(Handle::from_bytes)
+    }
+
+    fn value(&self) -> Value<'_> {
+        Value::Uuid(self.as_bytes())
     }
 }
 

@@ -1,12 +1,16 @@
 //! The direct way: without the executor, for a table that is as it was made. Nothing of anybody else's
 //! runs here, so a slide can wait for the commit, where it holds a lock for an instant only.
 
-use super::columns::{Changes, Session};
+use super::columns::{Changes, HANDLE, KEY, PRINCIPAL, Session};
+use super::principal::{Among, is_live};
 use super::rows::Rows;
 use super::session::Found;
+use super::statements::Step;
 use super::{OpenTable, slide};
-use crate::id::SessionKey;
-use crate::pg::{Access, Place, PlainTable, RowWrite, Timestamp};
+use crate::error::{Error, Result};
+use crate::id::{Handle, SessionKey};
+use crate::lifetime::Limits;
+use crate::pg::{self, Access, Columns, Place, PlainTable, RowWrite, Timestamp};
 
 /// A plain table.
 pub struct Direct<'t, 'call> {
@@ -46,6 +50,44 @@ impl<'call> Rows<'call> for Direct<'_, 'call> {
 
     fn slide(&self, read: &Found<'call>, expiry: Timestamp) -> bool {
         slide::remember(&self.open.table, &read.key, read.state(), expiry)
+    }
+
+    fn end_of_principal(
+        &self,
+        principal: &str,
+        which: &Among,
+        now: Timestamp,
+        limits: Limits,
+    ) -> Result<Vec<Handle>> {
+        let mut ended = Vec::new();
+        let removal = self.table.remove_all(
+            &self.open.lock,
+            PRINCIPAL,
+            principal,
+            |row| {
+                let key = || row.fixed_bytes(KEY).map(SessionKey::from_bytes);
+                which.has(key, || row.uuid(HANDLE).map(Handle::from_bytes))
+            },
+            |row| {
+                let handle = row.uuid(HANDLE).filter(|_| is_live(row, now, limits));
+                ended.extend(handle.map(Handle::from_bytes));
+            },
+        );
+        match removal {
+            Some(RowWrite::Done) => {}
+            Some(RowWrite::Stale) if pg::keeps_snapshot() => return Err(Error::Contention),
+            // The owner has dropped the index, or others have written to one meanwhile.
+            Some(RowWrite::Stale) | None => {
+                ended.extend(self.open.end_or_lock(
+                    Step::RemoveAndTell,
+                    principal,
+                    which,
+                    now,
+                    limits,
+                ));
+            }
+        }
+        Ok(ended)
     }
 
     fn delete(&self, read: &Found<'call>) -> RowWrite {

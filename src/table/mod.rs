@@ -8,6 +8,7 @@ mod columns;
 mod direct;
 mod moved;
 mod open;
+mod principal;
 mod rows;
 mod run;
 mod session;
@@ -19,13 +20,14 @@ mod sweep;
 pub use columns::{Changes, Session};
 pub use moved::{MovedId, MovedIds};
 pub use open::{Look, OpenTable};
+pub use principal::Among;
 pub use session::Found;
 
 use crate::error::{Error, Result};
-use crate::pg::{self, Layout, Lock, PlainTable, Plan, TableName};
+use crate::pg::{self, Column, Layout, Lock, PlainTable, Plan, TableName};
 use core::ffi::CStr;
 use pgrx::pg_sys::{self, Oid};
-use statements::Statement;
+use statements::{Columns, Statement};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::thread::LocalKey;
@@ -115,6 +117,11 @@ pub struct Table {
     name: TableName,
     /// The transaction that changed its definition last, maybe rewriting the rows.
     changed_by: pg_sys::TransactionId,
+    /// The columns of [`Layout`] that it lacks, being an older version's.
+    lacks: Columns,
+    /// Whether it has rules. Of one that did away with a statement nothing is left in its plan, not even that
+    /// it has to be made anew when the rule is dropped.
+    has_rules: bool,
     /// The direct way, if the table is one for it.
     plain: Option<PlainTable>,
     /// The functions that people have attached to it, and whether a query may run them, too.
@@ -142,18 +149,24 @@ impl Table {
         // A statement checks the owner's rights; the direct way relies on them.
         let may_write = pg::owner_may_write(&name);
         let layout = which.0.with(|known| known.layout);
-        let plain = PlainTable::new(lock, layout).filter(|_| may_write);
+        let lacks = lacking(&name, layout);
+        let plain = PlainTable::new(lock, layout, |column| lacks.has(column)).filter(|_| may_write);
         // The owner can put another table or a view in place of ours.
-        let columns = layout.columns.iter().map(|column| (column.name, column.kind));
+        let known = layout.columns.iter().enumerate().filter(|(at, _)| !lacks.has(*at));
+        let columns = known.map(|(_, column)| (column.name, column.kind));
         let system = [(c"ctid", pg_sys::TIDOID)];
         if plain.is_none() && !pg::has_types(name.table, columns.chain(system)) {
             return Err(Error::AlteredTable(which.name()));
         }
         // PostgreSQL itself keeps plans in step with the table; only a new name makes them useless.
-        let before = before.filter(|table| table.name == name);
+        let is_as_it_was =
+            |before: &Rc<Table>| before.name == name && before.lacks == lacks && !before.has_rules;
+        let before = before.filter(is_as_it_was);
         let table = Rc::new(Table {
             which,
             changed_by,
+            lacks,
+            has_rules: pg::has_rules(lock),
             plain,
             functions: OnceCell::new(),
             plans: before.map_or_else(Default::default, |table| table.plans.clone()),
@@ -170,5 +183,16 @@ impl Table {
         let ours = self.which.current().filter(|table| is_same(&table.name));
         let find = || self.which.find(pg::schema_of_table(self.name.table));
         ours.or_else(|| Table::describe(self.which, find, lock).ok()?)
+    }
+}
+
+/// The newer columns, unless the table has them all: what people have added to an older one is not ours, whatever
+/// its name.
+fn lacking(table: &TableName, layout: &Layout) -> Columns {
+    let newer = || layout.columns.iter().enumerate().filter(|(_, column)| column.is_newer);
+    let is_there = |column: &Column| pg::column_type(table.table, column.name) == Some(column.kind);
+    match newer().all(|(_, column)| is_there(column)) {
+        true => Columns::default(),
+        false => newer().map(|(at, _)| at).collect(),
     }
 }

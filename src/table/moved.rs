@@ -37,7 +37,7 @@ pub(super) const COLUMNS: &[Column] = &[
 ];
 
 const fn column<T: ColumnType>(name: &'static core::ffi::CStr) -> Column {
-    Column { name, kind: T::KIND, is_nullable: T::IS_NULLABLE }
+    Column { name, kind: T::KIND, is_nullable: T::IS_NULLABLE, is_newer: false }
 }
 
 /// The table as reading it without the executor relies on it, and as nothing of anybody else's runs with it.

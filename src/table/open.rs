@@ -3,7 +3,7 @@
 use super::columns::Changes;
 use super::rows::Rows;
 use super::session::Found;
-use super::statements::Statement;
+use super::statements::{Columns as SetOfColumns, Statement};
 use super::{SESSIONS, Table, Which, direct, sql};
 use crate::error::{Error, Result};
 use crate::id::SessionKey;
@@ -188,6 +188,20 @@ impl<'call> OpenTable<'call> {
             .execute()
     }
 
+    /// Fails where a column is missing that a binding is kept in.
+    pub fn expect_all_columns(&self) -> Result<()> {
+        match self.table.lacks == SetOfColumns::default() {
+            true => Ok(()),
+            false => Err(Error::AlteredTable(self.table.which.name())),
+        }
+    }
+
+    /// Whether a session whose key changes is removed and added anew, so that who waits for the one does not
+    /// find the other.
+    pub fn moves_by_adding(&self) -> bool {
+        matches!(self.way(LockMode::Write), Way::Sql(_)) && pg::is_partitioned(&self.lock)
+    }
+
     /// Whether adding a row may come to nothing although there is none.
     pub fn may_suppress(&self) -> bool {
         matches!(self.way(LockMode::Write), Way::Sql(_)) && pg::may_suppress_inserts(&self.lock)
@@ -203,14 +217,14 @@ impl<'call> OpenTable<'call> {
 
     /// Counts live sessions.
     pub fn count(&self, now: Timestamp, limits: Limits) -> i64 {
-        let args = [Value::Time(now), Value::Time(limits.ended_if_created_by(now))];
+        let args = [Value::Time(now), Value::Time(limits.ended_if_begun_by(now))];
         let count = |rows: pg::Rows<'_>| rows.first()?.int8(0);
         self.run(Statement::Count, args, Access::ReadWrite, count).unwrap_or_default()
     }
 
     /// Removes all live sessions; how many.
     pub fn clear(&self, now: Timestamp, limits: Limits) -> u64 {
-        let args = [Value::Time(now), Value::Time(limits.ended_if_created_by(now))];
+        let args = [Value::Time(now), Value::Time(limits.ended_if_begun_by(now))];
         self.change(Statement::Clear, args)
     }
 

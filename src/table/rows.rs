@@ -1,8 +1,11 @@
-//! What can be done to a row of the table, whichever way.
+//! What can be done to the rows of the table, whichever way.
 
 use super::columns::{Changes, Session};
+use super::principal::Among;
 use super::session::Found;
-use crate::id::SessionKey;
+use crate::error::Result;
+use crate::id::{Handle, SessionKey};
+use crate::lifetime::Limits;
 use crate::pg::{Access, RowWrite, Timestamp};
 
 /// A way to the table's rows.
@@ -28,4 +31,14 @@ pub trait Rows<'call> {
 
     /// Removes the row.
     fn delete(&self, read: &Found<'call>) -> RowWrite;
+
+    /// Removes sessions of a principal, as they are by now, waiting for others who hold them; the handles of
+    /// those that were live. An error if one cannot be removed.
+    fn end_of_principal(
+        &self,
+        principal: &str,
+        which: &Among,
+        now: Timestamp,
+        limits: Limits,
+    ) -> Result<Vec<Handle>>;
 }

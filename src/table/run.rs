@@ -158,7 +158,7 @@ fn plan(table: &Table, spi: &pg::Connection, statement: Statement) -> Rc<Plan> {
     if let Some((_, plan)) = table.plans.borrow().iter().find(is_it) {
         return plan.clone();
     }
-    let plan = spi.prepare(&statement.text(&table.name.schema), &statement.types());
+    let plan = spi.prepare(&statement.text(&table.name.schema, table.lacks), &statement.types());
     let plan = Rc::new(plan);
     table.plans.borrow_mut().push((statement, plan.clone()));
     plan

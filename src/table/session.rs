@@ -26,6 +26,9 @@ impl Session {
             lifetime: terms.lifetime,
             deadline: terms.deadline,
             principal: None,
+            attributes: None,
+            authenticated_at: None,
+            handle: None,
         }
     }
 
@@ -36,7 +39,24 @@ impl Session {
 
     /// Whether the session is there for a client whose clock says `now`.
     pub fn is_live(&self, now: Timestamp, limits: Limits) -> bool {
-        self.expiry > now && absolute_end(self.created_at, limits.absolute_lifetime) > now
+        is_live(self.expiry, self.began(), now, limits)
+    }
+
+    /// From when its absolute lifetime counts.
+    pub fn began(&self) -> Timestamp {
+        self.authenticated_at.unwrap_or(self.created_at)
+    }
+
+    /// When it ends however active it is.
+    pub fn absolute_end(&self, limits: Limits) -> Timestamp {
+        absolute_end(self.began(), limits.absolute_lifetime)
+    }
+
+    /// When it was used last, up to a step of the grid later; `None` where that does not move the expiry.
+    pub fn last_used(&self, limits: Limits) -> Option<Timestamp> {
+        let is_capped = self.deadline.is_some_and(|deadline| deadline <= self.expiry)
+            || self.absolute_end(limits) <= self.expiry;
+        (!is_capped).then(|| self.lifetime.before(self.expiry)).flatten()
     }
 
     /// What a slide depends on.
@@ -48,6 +68,11 @@ impl Session {
             deadline: self.deadline,
         }
     }
+}
+
+/// Whether a session with this expiry that began then is there for a client whose clock says `now`.
+pub(super) fn is_live(expiry: Timestamp, began: Timestamp, now: Timestamp, limits: Limits) -> bool {
+    expiry > now && absolute_end(began, limits.absolute_lifetime) > now
 }
 
 /// A session that was found in the table.
@@ -94,7 +119,7 @@ impl<'call> Found<'call> {
 
     /// The expiry after a use at `now`, which never shortens the promised one.
     pub fn slid_expiry(&self, now: Timestamp, limits: Limits) -> Timestamp {
-        self.promised.max(self.terms().expiry(now, self.created_at, limits))
+        self.promised.max(self.terms().expiry(now, self.began(), limits))
     }
 }
 

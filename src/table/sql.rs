@@ -3,11 +3,15 @@
 
 use super::OpenTable;
 use super::columns::{Changes, Session};
+use super::open::Look;
+use super::principal::Among;
 use super::rows::Rows;
 use super::run::is_within_a_write;
 use super::session::Found;
-use super::statements::{Columns, Statement};
-use crate::id::SessionKey;
+use super::statements::{Columns, Statement, Step};
+use crate::error::Result;
+use crate::id::{Handle, SessionKey};
+use crate::lifetime::Limits;
 use crate::pg::{self, Access, LockMode, RowWrite, Timestamp, Value};
 use pgrx::PgSqlErrorCode;
 
@@ -31,7 +35,13 @@ impl<'call> Rows<'call> for Sql<'_, 'call> {
     }
 
     fn lock(&self, read: &Found<'call>) -> RowWrite {
-        self.open.write(Statement::Lock, as_read(read))
+        // The statement locks also what it has waited for and then finds changed, for example moved to another
+        // id. Kept to the end of the transaction, that could be what somebody waits for who has what is locked next.
+        pg::in_subtransaction_kept_if(
+            |written: &RowWrite| written.is_done(),
+            || self.open.write(Statement::Lock, as_read(read)),
+        )
+        .unwrap_or_else(|error| error.raise())
     }
 
     fn insert(&self, new: &Session, _is_fresh: bool) -> RowWrite {
@@ -65,6 +75,26 @@ impl<'call> Rows<'call> for Sql<'_, 'call> {
         let args = as_read(read).chain([Value::Time(expiry)]);
         let slid = pg::in_subtransaction(|| self.open.write(Statement::Slide, args));
         slid.is_ok_and(RowWrite::is_done)
+    }
+
+    fn end_of_principal(
+        &self,
+        principal: &str,
+        which: &Among,
+        now: Timestamp,
+        limits: Limits,
+    ) -> Result<Vec<Handle>> {
+        // A rule may not allow RETURNING.
+        let step = |step| self.open.end_or_lock(step, principal, which, now, limits);
+        let ended = step(Step::Lock);
+        step(Step::Remove);
+        // A trigger or a rule may have kept them.
+        let left = self.open.sessions_of(principal, false, Look::Latest, now, limits)?;
+        let is_left = |left: &Session| which.has(|| Some(left.key), || left.handle);
+        match left.iter().any(is_left) {
+            true => Err(self.open.why_stale()),
+            false => Ok(ended),
+        }
     }
 
     fn delete(&self, read: &Found<'call>) -> RowWrite {

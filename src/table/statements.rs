@@ -4,13 +4,15 @@
 //! under whatever `search_path` the caller has. A `ctid` never stands alone, for in a partitioned
 //! table it names a row of each partition.
 
-use super::columns::{self, COLUMNS, EXPIRY, KEY};
+use super::columns::{self, AUTHENTICATED_AT, COLUMNS, DATA, EXPIRY, KEY};
 use super::moved;
 use crate::pg::Column;
-use pgrx::pg_sys::{BYTEAOID, INT8OID, OIDOID, Oid, TIDARRAYOID, TIMESTAMPTZOID};
+use pgrx::pg_sys::{
+    BYTEAOID, INT8OID, OIDOID, Oid, TEXTOID, TIDARRAYOID, TIMESTAMPTZOID, UUIDARRAYOID, UUIDOID,
+};
 
 /// A set of columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Columns(u32);
 
 impl FromIterator<usize> for Columns {
@@ -21,8 +23,35 @@ impl FromIterator<usize> for Columns {
 
 impl Columns {
     fn iter(self) -> impl Iterator<Item = usize> {
-        (0..COLUMNS.len()).filter(move |column| self.0 & 1 << column != 0)
+        (0..COLUMNS.len()).filter(move |column| self.has(*column))
     }
+
+    /// Whether a column is one of them.
+    pub fn has(self, column: usize) -> bool {
+        self.0 & 1 << column != 0
+    }
+}
+
+/// Some of the sessions of a principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The one with a handle.
+    One,
+    /// All, but maybe for one.
+    AllBut,
+    /// Those without one of some handles.
+    Without,
+}
+
+/// What to do with them on the way to their end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Lock them; their handles, and whether they are live.
+    Lock,
+    /// Remove them.
+    Remove,
+    /// Remove them; their handles, and whether they were live.
+    RemoveAndTell,
 }
 
 /// A statement, kept as a plan.
@@ -46,6 +75,15 @@ pub enum Statement {
     Count,
     /// Remove live sessions.
     Clear,
+    /// Read the live sessions of a principal.
+    OfPrincipal {
+        /// Else it is empty.
+        with_content: bool,
+    },
+    /// Do something to sessions of a principal.
+    End(Part, Step),
+    /// Find whom the session with a handle belongs to. There is no index for that.
+    PrincipalOf,
     /// Remove expired sessions that nobody has locked.
     Collect,
     /// Find the addresses of expired sessions.
@@ -95,8 +133,11 @@ fn list(
 }
 
 /// True while the row is as it was read. The version stands for the content.
-fn as_read() -> String {
+fn as_read(lacks: Columns) -> String {
     let conditions = columns::compared().zip(1..).map(|(column, n)| {
+        if lacks.has(column) {
+            return format!("${n} IS NULL");
+        }
         let equal = format!("{} OPERATOR(pg_catalog.=) ${n}", name(column));
         match COLUMNS[column].is_nullable {
             true => format!("({equal} OR {} IS NULL AND ${n} IS NULL)", name(column)),
@@ -110,7 +151,10 @@ impl Statement {
     /// Whether it changes or locks rows of the table.
     pub fn is_a_change(self) -> bool {
         use Statement::*;
-        !matches!(self, Find | Count | Expired | FindMoved | Functions)
+        !matches!(
+            self,
+            Find | Count | OfPrincipal { .. } | PrincipalOf | Expired | FindMoved | Functions
+        )
     }
 
     /// Whether it asks the catalog alone.
@@ -118,28 +162,37 @@ impl Statement {
         self == Statement::Functions
     }
 
-    /// The text, for a table in `schema` (quoted).
-    pub fn text(self, schema: &str) -> String {
+    /// The text, for a table in `schema` (quoted) that `lacks` some columns.
+    pub fn text(self, schema: &str, lacks: Columns) -> String {
         let session = format!("{schema}.session");
+        let as_read = || as_read(lacks);
+        let is_live = |first| is_live(first, lacks);
         let moved = format!("{schema}.session_moved");
         let key = name(KEY);
         match self {
             Statement::Find => format!(
                 "SELECT {} FROM {session} WHERE {key} OPERATOR(pg_catalog.=) $1",
-                names(COLUMNS)
+                list(0..COLUMNS.len(), 1, ", ", |column, n| match lacks.has(n - 1) {
+                    true => format!("NULL AS {column}"),
+                    false => column.to_owned(),
+                })
             ),
             Statement::Lock => {
                 format!("SELECT FROM {session} WHERE {} FOR NO KEY UPDATE", as_read())
             }
             Statement::Insert => format!(
                 "{} ON CONFLICT ON CONSTRAINT session_key DO NOTHING",
-                Statement::InsertPlainly.text(schema)
+                Statement::InsertPlainly.text(schema, lacks)
             ),
-            Statement::InsertPlainly => format!(
-                "INSERT INTO {session} ({}) VALUES ({})",
-                names(COLUMNS),
-                list(0..COLUMNS.len(), 1, ", ", |_, n| format!("${n}")),
-            ),
+            Statement::InsertPlainly => {
+                let columns = || (0..COLUMNS.len()).filter(|column| !lacks.has(*column));
+                let parameters = columns().map(|column| format!("${}", column + 1));
+                format!(
+                    "INSERT INTO {session} ({}) VALUES ({})",
+                    list(columns(), 1, ", ", |column, _| column.to_owned()),
+                    parameters.collect::<Vec<_>>().join(", ")
+                )
+            }
             Statement::Update(columns) => format!(
                 "UPDATE {session} SET {} WHERE {}",
                 list(columns.iter(), first_change(), ", ", |column, n| format!("{column} = ${n}")),
@@ -154,8 +207,37 @@ impl Statement {
                 as_read()
             ),
             Statement::Delete => format!("DELETE FROM {session} WHERE {}", as_read()),
-            Statement::Count => format!("SELECT pg_catalog.count(*) FROM {session} WHERE {LIVE}"),
-            Statement::Clear => format!("DELETE FROM {session} WHERE {LIVE}"),
+            Statement::Count => {
+                format!("SELECT pg_catalog.count(*) FROM {session} WHERE {}", is_live(1))
+            }
+            Statement::Clear => format!("DELETE FROM {session} WHERE {}", is_live(1)),
+            Statement::OfPrincipal { with_content } => format!(
+                "SELECT {} FROM {session} WHERE {OF_PRINCIPAL} AND {}",
+                list(0..COLUMNS.len(), 1, ", ", |column, _| match column == name(DATA) {
+                    true if !with_content => format!("'\\x'::pg_catalog.bytea AS {column}"),
+                    _ => column.to_owned(),
+                }),
+                is_live(2)
+            ),
+            Statement::End(part, step) => {
+                let which = match part {
+                    Part::One => "handle OPERATOR(pg_catalog.=) $2".to_owned(),
+                    Part::Without => {
+                        "(handle OPERATOR(pg_catalog.=) ANY ($2)) IS NOT TRUE".to_owned()
+                    }
+                    Part::AllBut => format!("($2 IS NULL OR {key} OPERATOR(pg_catalog.<>) $2)"),
+                };
+                let from = format!("FROM {session} WHERE {OF_PRINCIPAL} AND {which}");
+                let told = format!("handle, {}", is_live(3));
+                match step {
+                    Step::Lock => format!("SELECT {told} {from} FOR UPDATE"),
+                    Step::Remove => format!("DELETE {from}"),
+                    Step::RemoveAndTell => format!("DELETE {from} RETURNING {told}"),
+                }
+            }
+            Statement::PrincipalOf => {
+                format!("SELECT principal FROM {session} WHERE handle OPERATOR(pg_catalog.=) $1")
+            }
             Statement::Collect => format!(
                 "DELETE FROM {session} WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(\
                  SELECT ctid FROM {session} WHERE session_expiry OPERATOR(pg_catalog.<=) $1 \
@@ -219,6 +301,17 @@ impl Statement {
                 and_as_read(&columns.iter().map(kind).collect::<Vec<_>>())
             }
             Statement::Slide => and_as_read(&[kind(EXPIRY)]),
+            Statement::OfPrincipal { .. } => vec![TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID],
+            Statement::End(part, step) => {
+                let which = match part {
+                    Part::One => UUIDOID,
+                    Part::AllBut => BYTEAOID,
+                    Part::Without => UUIDARRAYOID,
+                };
+                let times = [TIMESTAMPTZOID; 2].into_iter().filter(|_| step != Step::Remove);
+                [TEXTOID, which].into_iter().chain(times).collect()
+            }
+            Statement::PrincipalOf => vec![UUIDOID],
             Statement::Count | Statement::Clear | Statement::Expired => {
                 vec![TIMESTAMPTZOID, TIMESTAMPTZOID]
             }
@@ -231,8 +324,20 @@ impl Statement {
     }
 }
 
-const LIVE: &str =
-    "session_expiry OPERATOR(pg_catalog.>) $1 AND created_at OPERATOR(pg_catalog.>) $2";
+/// A parameter is text, whose collation is the column's.
+const OF_PRINCIPAL: &str = "principal OPERATOR(pg_catalog.=) $1";
+
+/// Live at the time of the parameter `$first`, if begun after that of the next one.
+fn is_live(first: usize, lacks: Columns) -> String {
+    let began = match lacks.has(AUTHENTICATED_AT) {
+        true => "created_at",
+        false => "COALESCE(authenticated_at, created_at)",
+    };
+    format!(
+        "session_expiry OPERATOR(pg_catalog.>) ${first} AND {began} OPERATOR(pg_catalog.>) ${}",
+        first + 1
+    )
+}
 
 /// The functions that triggers, rules, indexes, statistics, constraints and defaults of a table call, by
 /// name, by an operator or by the constraints of a domain, and whether a query may run them, too. Also

@@ -41,7 +41,7 @@ pg::background_worker! {
 }
 
 /// The class of our advisory locks: "sess". `session_store_stats` looks for it, too.
-const CLASS: u32 = 0x7365_7373;
+pub const CLASS: u32 = 0x7365_7373;
 
 /// Held by the launcher.
 const CLUSTER: AdvisoryLock = AdvisoryLock { class: CLASS, object: 0 };

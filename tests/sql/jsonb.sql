@@ -26,7 +26,9 @@ BEGIN
     RETURN QUERY SELECT 'read', (session_read('trip') -> 'v')::text;
     RETURN QUERY SELECT 'load', (data -> 'v')::text FROM session_load('trip');
     RETURN QUERY SELECT 'start', (data -> 'v')::text FROM session_start('trip');
-    RETURN QUERY SELECT 'view', (data -> 'v')::text FROM session_live WHERE handle = encode(sha256('trip'), 'hex');
+    -- Before 0.3.0 the view calls the digest handle.
+    RETURN QUERY SELECT 'view', (data -> 'v')::text FROM session_live AS live, row_to_json(live) AS row
+    WHERE encode(sha256('trip'), 'hex') IN (row ->> 'session_key', row ->> 'handle');
     PERFORM session_flush('trip'), session_set('trip', 'v', value);
     RETURN QUERY SELECT 'set', session_get('trip', 'v')::text;
     RETURN QUERY SELECT 'set, get all', (session_get('trip') -> 'v')::text;

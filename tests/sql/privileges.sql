@@ -60,7 +60,7 @@ GRANT SELECT ON session_live TO app;
 UPDATE session SET session_expiry = now() - interval '1 second' WHERE session_key = sha256('alice');
 SET ROLE app;
 SELECT session_gc(), session_all() > 0 AS counted;
-SELECT data FROM session_live WHERE handle = encode(sha256('bob'), 'hex');
+SELECT data FROM session_live WHERE session_key = encode(sha256('bob'), 'hex');
 \set VERBOSITY sqlstate
 SELECT count(*) FROM session;
 \set VERBOSITY default

@@ -8,6 +8,7 @@
 //! Nothing of anybody else's runs here: no trigger, no function in an index, no operator of one's own.
 
 mod plain;
+mod remove;
 mod scan;
 mod steps;
 mod write;
@@ -26,7 +27,7 @@ use std::cell::OnceCell;
 pub struct PlainTable {
     table: pg_sys::Oid,
     layout: &'static Layout,
-    /// The columns' numbers in the table, in the layout's order.
+    /// The columns' numbers in the table, in the layout's order; 0 for one that it lacks.
     numbers: Vec<pg_sys::AttrNumber>,
     /// The last of them.
     last: pg_sys::AttrNumber,
@@ -35,9 +36,13 @@ pub struct PlainTable {
 }
 
 impl PlainTable {
-    /// How to reach the rows of a table, if it is a heap of these columns with this primary key,
+    /// How to reach the rows of a table, if it is a heap of these columns, but for what it `lacks`, with this primary key,
     /// without triggers, rules, row security, partitions, child tables or generated columns.
-    pub fn new(lock: &Lock<'_>, layout: &'static Layout) -> Option<Self> {
+    pub fn new(
+        lock: &Lock<'_>,
+        layout: &'static Layout,
+        lacks: impl Fn(usize) -> bool,
+    ) -> Option<Self> {
         // SAFETY: the relation is closed again; an error leaves it to the abort.
         unsafe {
             // It may be gone since it was looked up.
@@ -45,7 +50,7 @@ impl PlainTable {
             if relation.is_null() {
                 return None;
             }
-            let numbers = plain::match_columns(relation, layout);
+            let numbers = plain::match_columns(relation, layout, lacks);
             pg_sys::relation_close(relation, pg_sys::NoLock as i32);
             let numbers = numbers?;
             let last = numbers.iter().copied().max()?;

@@ -16,6 +16,8 @@ pub struct Column {
     pub kind: pg_sys::Oid,
     /// Whether it may be given NULL.
     pub is_nullable: bool,
+    /// Whether older tables lack it, where it is NULL.
+    pub is_newer: bool,
 }
 
 /// The columns and constraints of a table as whoever writes to it knows them.
@@ -29,13 +31,15 @@ pub struct Layout {
     pub checks: &'static [&'static CStr],
 }
 
-/// Where the layout's columns are in a table; `None` if there is more to it, or less.
+/// Where the layout's columns are in a table, 0 for one that it `lacks`; `None` if there is more to
+/// it, or less.
 ///
 /// # Safety
 /// The relation must be open.
 pub(super) unsafe fn match_columns(
     relation: pg_sys::Relation,
     layout: &Layout,
+    lacks: impl Fn(usize) -> bool,
 ) -> Option<Vec<pg_sys::AttrNumber>> {
     // SAFETY: by this function's contract; the descriptor has as many columns as it says.
     unsafe {
@@ -54,7 +58,8 @@ pub(super) unsafe fn match_columns(
                 continue;
             }
             let name = CStr::from_ptr(attribute.attname.data.as_ptr());
-            match layout.columns.iter().position(|column| column.name == name) {
+            let known = layout.columns.iter().position(|column| column.name == name);
+            match known.filter(|index| !lacks(*index)) {
                 Some(index) if is_as_declared(attribute, &layout.columns[index]) => {
                     numbers[index] = number;
                 }
@@ -62,7 +67,8 @@ pub(super) unsafe fn match_columns(
                 _ => return None,
             }
         }
-        let is_complete = !numbers.contains(&0);
+        let mut found = numbers.iter().enumerate();
+        let is_complete = found.all(|(index, number)| *number != 0 || lacks(index));
         (is_complete && is_primary_key(relation, numbers[layout.key])).then_some(numbers)
     }
 }
@@ -140,7 +146,59 @@ pub(super) unsafe fn has_only_plain_indexes(relation: pg_sys::Relation) -> bool 
 
 unsafe fn is_plain_index(index: pg_sys::Oid) -> bool {
     let own = |oid: pg_sys::Oid| oid.to_u32() >= pg_sys::FirstNormalObjectId;
-    // SAFETY: look-ups in the system caches; the tuple is released after it was read.
+    // SAFETY: an index by its oid.
+    unsafe {
+        is_index(index, |form, attribute| {
+            let classes = classes(attribute);
+            is_btree(index)
+                && (!form.indisunique || form.indisprimary)
+                && !form.indisexclusion
+                && attribute(pg_sys::Anum_pg_index_indexprs).is_none()
+                && classes.is_some_and(|classes| {
+                    let classes = classes.values.as_slice(form.indnkeyatts as usize);
+                    !classes.iter().any(|&class| own(class))
+                })
+                && attribute(pg_sys::Anum_pg_index_indpred)
+                    .is_none_or(|predicate| tests_only_for_null(predicate, |_| true))
+        })
+    }
+}
+
+/// Whether an index that is plain begins with a column of text, as it is sorted by its bytes, and leaves out no
+/// row that has one.
+///
+/// # Safety
+/// It must be plain, see [`has_only_plain_indexes`].
+pub(super) unsafe fn is_index_of_text(index: pg_sys::Oid, number: pg_sys::AttrNumber) -> bool {
+    // SAFETY: an index by its oid; there is a value for each of its columns.
+    unsafe {
+        is_index(index, |form, attribute| {
+            let collations = attribute(pg_sys::Anum_pg_index_indcollation)
+                .map(|collations| &*collations.cast_mut_ptr::<pg_sys::oidvector>());
+            let leaves_out_null_alone = |test: &pg_sys::NullTest| {
+                test.nulltesttype == pg_sys::NullTestType::IS_NOT_NULL
+                    && (*test.arg.cast::<pg_sys::Var>()).varattno == number
+            };
+            form.indisvalid
+                && form.indkey.values.as_slice(1)[0] == number
+                && classes(attribute)
+                    .is_some_and(|all| all.values.as_slice(1)[0] == pg_sys::TEXT_BTREE_OPS_OID)
+                && collations
+                    .is_some_and(|all| all.values.as_slice(1)[0] == pg_sys::C_COLLATION_OID)
+                && attribute(pg_sys::Anum_pg_index_indpred)
+                    .is_none_or(|predicate| tests_only_for_null(predicate, leaves_out_null_alone))
+        })
+    }
+}
+
+type Attribute<'a> = &'a dyn Fn(u32) -> Option<pg_sys::Datum>;
+
+/// Whether something holds of an index's description in the catalog: of the form, and of what comes after it.
+unsafe fn is_index(
+    index: pg_sys::Oid,
+    holds: impl Fn(&pg_sys::FormData_pg_index, Attribute<'_>) -> bool,
+) -> bool {
+    // SAFETY: look-ups in the system cache; the tuple is released after it was read.
     unsafe {
         let cache = pg_sys::SysCacheIdentifier::INDEXRELID as i32;
         let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(index));
@@ -153,26 +211,17 @@ unsafe fn is_plain_index(index: pg_sys::Oid) -> bool {
             let datum = pg_sys::SysCacheGetAttr(cache, tuple, number, &mut is_null);
             (!is_null).then_some(datum)
         };
-        let form = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_index>();
-        let classes = attribute(pg_sys::Anum_pg_index_indclass)
-            .map(|classes| &*classes.cast_mut_ptr::<pg_sys::oidvector>());
-        let is_plain = is_btree(index)
-            && (!form.indisunique || form.indisprimary)
-            && !form.indisexclusion
-            && attribute(pg_sys::Anum_pg_index_indexprs).is_none()
-            && classes.is_some_and(|classes| {
-                let classes = classes.values.as_slice(form.indnkeyatts as usize);
-                !classes.iter().any(|&class| own(class))
-            })
-            && attribute(pg_sys::Anum_pg_index_indpred).is_none_or(|predicate| {
-                // As it is stored: what the relation cache offers has been simplified, by running
-                // functions.
-                let text = pg_sys::text_to_cstring(predicate.cast_mut_ptr());
-                tests_only_for_null(pg_sys::stringToNode(text).cast())
-            });
+        let is_it = holds(&*pg_sys::GETSTRUCT(tuple).cast(), &attribute);
         pg_sys::ReleaseSysCache(tuple);
-        is_plain
+        is_it
     }
+}
+
+/// The operator classes of an index's columns.
+unsafe fn classes<'a>(attribute: Attribute<'a>) -> Option<&'a pg_sys::oidvector> {
+    // SAFETY: the column is of this type.
+    attribute(pg_sys::Anum_pg_index_indclass)
+        .map(|classes| unsafe { &*classes.cast_mut_ptr::<pg_sys::oidvector>() })
 }
 
 /// Others have ways of their own: SP-GiST relies on interrupts, which are held while a slide is applied
@@ -192,10 +241,16 @@ unsafe fn is_btree(index: pg_sys::Oid) -> bool {
     }
 }
 
-/// Whether a predicate is no more than `column IS NOT NULL`.
-unsafe fn tests_only_for_null(predicate: *mut pg_sys::List) -> bool {
-    // SAFETY: a list of expressions, or an expression, whose tags say what they are.
+/// Whether a predicate is no more than tests of columns for NULL, of which something holds. It is read as it is
+/// stored: what the relation cache offers has been simplified, by running functions.
+unsafe fn tests_only_for_null(
+    predicate: pg_sys::Datum,
+    holds: impl Fn(&pg_sys::NullTest) -> bool,
+) -> bool {
+    // SAFETY: the text of a list of expressions, or of an expression, whose tags say what they are.
     unsafe {
+        let text = pg_sys::text_to_cstring(predicate.cast_mut_ptr());
+        let predicate: *mut pg_sys::List = pg_sys::stringToNode(text).cast();
         let is_list = (*predicate).type_ == pg_sys::NodeTag::T_List;
         let count = if is_list { (*predicate).length } else { 1 };
         (0..count).all(|index| {
@@ -205,6 +260,7 @@ unsafe fn tests_only_for_null(predicate: *mut pg_sys::List) -> bool {
             };
             (*test).xpr.type_ == pg_sys::NodeTag::T_NullTest
                 && (*(*test).arg).type_ == pg_sys::NodeTag::T_Var
+                && holds(&*test)
         })
     }
 }

@@ -1,9 +1,10 @@
-//! One row by its primary key, straight through the index.
+//! Rows by a column's value, straight through an index: one by its primary key, or several.
 
 use super::PlainTable;
 use crate::pg::guard::{self, guarded};
 use crate::pg::{Access, Address, Call, Columns, Lock, version};
 use core::marker::PhantomData;
+use pgrx::pg_sys::F_BYTEAEQ;
 use pgrx::{IntoDatum, pg_sys};
 
 impl PlainTable {
@@ -22,13 +23,16 @@ impl PlainTable {
         unsafe {
             let mut scan = Scan::none();
             let found = guarded(|| {
-                scan = Scan::begin(self.table, key, access);
+                scan = Scan::begin(
+                    self.table,
+                    |table| version::primary_key(table),
+                    F_BYTEAEQ,
+                    key,
+                    access,
+                );
                 scan.fetch(self.last)
             });
-            let result = found.then(|| {
-                let slot = &*scan.slot;
-                read(&FoundRow { slot, numbers: &self.numbers, call: PhantomData })
-            });
+            let result = found.then(|| read(&scan.row(&self.numbers)));
             guarded(|| scan.end(access));
             result
         }
@@ -37,15 +41,15 @@ impl PlainTable {
 
 /// The steps of an index scan as the executor takes them (`nodeIndexscan.c`).
 #[derive(Clone, Copy)]
-struct Scan {
-    relation: pg_sys::Relation,
+pub(super) struct Scan {
+    pub(super) relation: pg_sys::Relation,
     index: pg_sys::Relation,
-    scan: pg_sys::IndexScanDesc,
+    pub(super) scan: pg_sys::IndexScanDesc,
     slot: *mut pg_sys::TupleTableSlot,
 }
 
 impl Scan {
-    const fn none() -> Self {
+    pub(super) const fn none() -> Self {
         let none = core::ptr::null_mut();
         Self {
             relation: none,
@@ -55,12 +59,19 @@ impl Scan {
         }
     }
 
-    /// The index stays locked until the transaction ends, as after any query.
-    unsafe fn begin(table: pg_sys::Oid, key: pg_sys::Datum, access: Access) -> Self {
+    /// Begins to look for what is `equal` to a key in the first column of an index. The index stays locked
+    /// until the transaction ends, as after any query.
+    pub(super) unsafe fn begin(
+        table: pg_sys::Oid,
+        index_of: impl FnOnce(pg_sys::Relation) -> pg_sys::Oid,
+        equal: u32,
+        key: pg_sys::Datum,
+        access: Access,
+    ) -> Self {
         // SAFETY: the table is locked; the scan uses a key of the index's type.
         unsafe {
             let relation = guard::table_open(table, pg_sys::NoLock as i32);
-            let index = version::primary_key(relation);
+            let index = index_of(relation);
             let index = guard::index_open(index, pg_sys::AccessShareLock as i32);
             if access != Access::ReadOnly {
                 guard::CommandCounterIncrement();
@@ -76,7 +87,7 @@ impl Scan {
                 &mut scan_key,
                 1,
                 pg_sys::BTEqualStrategyNumber as u16,
-                pg_sys::Oid::from(pg_sys::F_BYTEAEQ),
+                pg_sys::Oid::from(equal),
                 key,
             );
             guard::index_rescan(scan, &mut scan_key, 1, core::ptr::null_mut(), 0);
@@ -85,7 +96,7 @@ impl Scan {
     }
 
     /// Fetches the row, with its columns up to the attribute `last` at hand.
-    unsafe fn fetch(&self, last: pg_sys::AttrNumber) -> bool {
+    pub(super) unsafe fn fetch(&self, last: pg_sys::AttrNumber) -> bool {
         // SAFETY: the scan has begun; a row is read as far as the table has columns.
         unsafe {
             let forward = pg_sys::ScanDirection::ForwardScanDirection;
@@ -98,7 +109,7 @@ impl Scan {
         }
     }
 
-    unsafe fn end(&self, access: Access) {
+    pub(super) unsafe fn end(&self, access: Access) {
         // SAFETY: ends what `begin` began, once.
         unsafe {
             guard::index_endscan(self.scan);
@@ -112,6 +123,17 @@ impl Scan {
     }
 }
 
+impl Scan {
+    /// The row that was fetched.
+    pub(super) unsafe fn row<'a, 'call>(
+        &'a self,
+        numbers: &'a [pg_sys::AttrNumber],
+    ) -> FoundRow<'a, 'call> {
+        // SAFETY: by this function's contract the slot holds one.
+        FoundRow { slot: unsafe { &*self.slot }, numbers, call: PhantomData }
+    }
+}
+
 /// A row in the table's buffer.
 pub struct FoundRow<'a, 'call> {
     slot: &'a pg_sys::TupleTableSlot,
@@ -121,16 +143,28 @@ pub struct FoundRow<'a, 'call> {
 
 impl Columns for FoundRow<'_, '_> {
     fn datum(&self, column: usize) -> Option<(pg_sys::Datum, pg_sys::Oid)> {
-        let number = self.numbers[column];
-        let index = number as usize - 1;
-        assert!(index < self.slot.tts_nvalid as usize);
+        let slot = self.slot;
         // SAFETY: the slot holds a row, of which so many columns were fetched.
         unsafe {
-            let kind = version::attribute(self.slot.tts_tupleDescriptor, number).atttypid;
-            let is_null = *self.slot.tts_isnull.add(index);
-            (!is_null).then(|| (*self.slot.tts_values.add(index), kind))
+            let count = slot.tts_nvalid as usize;
+            let values = core::slice::from_raw_parts(slot.tts_values, count);
+            let nulls = core::slice::from_raw_parts(slot.tts_isnull, count);
+            column_of(slot.tts_tupleDescriptor, self.numbers[column], values, nulls)
         }
     }
+}
+
+/// A column of a row, by its number, 0 for one that the table lacks.
+pub(super) unsafe fn column_of(
+    descriptor: pg_sys::TupleDesc,
+    number: pg_sys::AttrNumber,
+    values: &[pg_sys::Datum],
+    nulls: &[bool],
+) -> Option<(pg_sys::Datum, pg_sys::Oid)> {
+    let index = usize::try_from(number).ok()?.checked_sub(1)?;
+    // SAFETY: the values are of a row of this kind.
+    let kind = unsafe { version::attribute(descriptor, number) }.atttypid;
+    (!nulls[index]).then(|| (values[index], kind))
 }
 
 impl<'call> FoundRow<'_, 'call> {

@@ -3,7 +3,7 @@
 use super::scan::Place;
 use super::write::RowWrite;
 use crate::pg::Value;
-use crate::pg::guard::guarded;
+use crate::pg::guard::{self, guarded};
 use crate::pg::version::{self, IndexNeeds};
 use pgrx::pg_sys;
 
@@ -47,13 +47,36 @@ impl OpenTable {
                 pg_sys::GetCurrentCommandId(true),
                 pg_sys::LockTupleMode::LockTupleNoKeyExclusive,
                 policy,
-                policy == pg_sys::LockWaitPolicy::LockWaitBlock,
+                // A later version is none of ours until it has been looked for: it may have another id by then.
+                false,
                 &mut buffer,
                 &mut failure,
             );
             pg_sys::ReleaseBuffer(buffer);
             RowWrite::of_result(result)
         }
+    }
+
+    pub(super) unsafe fn delete(
+        &self,
+        place: Place<'_>,
+        command: pg_sys::CommandId,
+    ) -> pg_sys::TM_Result::Type {
+        let mut address = place.address.into();
+        // SAFETY: the place is held by the caller's call.
+        unsafe { guarded(|| self.delete_at(&mut address, command)) }
+    }
+
+    /// The same for a row version that is held in place otherwise; to be called under a guard.
+    pub(super) unsafe fn delete_at(
+        &self,
+        address: pg_sys::ItemPointer,
+        command: pg_sys::CommandId,
+    ) -> pg_sys::TM_Result::Type {
+        let mut failure = pg_sys::TM_FailureData::default();
+        let none = core::ptr::null_mut();
+        // SAFETY: by this function's contract.
+        unsafe { guard::heap_delete(self.0, address, command, none, true, &mut failure, false) }
     }
 
     /// Locks the table's indexes for writing, unless one would have to be waited for.

@@ -104,28 +104,25 @@ impl PlainTable {
     /// Removes a row version, if it is still the latest one; waits for others who hold it.
     pub fn delete(&self, lock: &Lock<'_>, place: Place<'_>) -> RowWrite {
         let relation = self.open_for_writing(lock);
-        let mut failure = pg_sys::TM_FailureData::default();
-        let mut address = place.address.into();
         // SAFETY: the place is held by the call.
-        RowWrite::of_result(unsafe {
-            pg_sys::heap_delete(
-                relation.0,
-                &mut address,
-                pg_sys::GetCurrentCommandId(true),
-                core::ptr::null_mut(),
-                true,
-                &mut failure,
-                false,
-            )
-        })
+        RowWrite::of_result(unsafe { relation.delete(place, pg_sys::GetCurrentCommandId(true)) })
     }
 
-    fn open_for_writing(&self, lock: &Lock<'_>) -> OpenTable {
+    pub(super) fn open_for_writing(&self, lock: &Lock<'_>) -> OpenTable {
         assert_eq!(lock.table(), self.table);
         assert_eq!(self.is_writable.get(), Some(&true), "the table was not asked");
         lock.expect_writing();
         // SAFETY: the table is locked, and closed by Drop or the abort.
         OpenTable(unsafe { pg_sys::table_open(self.table, pg_sys::NoLock as i32) })
+    }
+
+    /// By the columns' numbers, without what the table lacks.
+    fn numbered<'a>(
+        &self,
+        row: impl Row<'a>,
+    ) -> impl Iterator<Item = (pg_sys::AttrNumber, Value<'a>)> {
+        let numbered = row.into_iter().map(|(column, value)| (self.numbers[column], value));
+        numbered.filter(|(number, _)| *number != 0)
     }
 
     unsafe fn form<'a>(&self, relation: &OpenTable, row: impl Row<'a>) -> pg_sys::HeapTuple {
@@ -134,9 +131,9 @@ impl PlainTable {
             let columns = (*relation.0).rd_att;
             let count = (*columns).natts as usize;
             let (mut values, mut nulls) = (vec![pg_sys::Datum::null(); count], vec![true; count]);
-            for (column, value) in row {
-                let index = self.numbers[column] as usize - 1;
-                if let Some(datum) = relation.datum(self.numbers[column], value) {
+            for (number, value) in self.numbered(row) {
+                let index = number as usize - 1;
+                if let Some(datum) = relation.datum(number, value) {
                     (values[index], nulls[index]) = (datum, false);
                 }
             }
@@ -153,8 +150,7 @@ impl PlainTable {
         changes: impl Row<'a>,
     ) -> RowWrite {
         let (mut columns, mut values, mut nulls) = (Vec::new(), Vec::new(), Vec::new());
-        for (column, value) in changes {
-            let number = self.numbers[column];
+        for (number, value) in self.numbered(changes) {
             // SAFETY: a column of the relation.
             let datum = unsafe { relation.datum(number, value) };
             columns.push(i32::from(number));
