@@ -22,6 +22,7 @@ from pathlib import Path
 EXECUTIONS = 100
 WARM = 20  # PostgreSQL plans the first five anew, and its caches fill
 SESSIONS = 20_000
+DEVICES = 10  # the last of them, of one principal
 MARK = "SELECT pg_backend_pid()"
 WAYS = {"direct": "on", "sql": "off"}
 # session(281) of bench/load/load.go: 640 bytes.
@@ -35,7 +36,7 @@ DOCUMENT = (
     '{"sku":"ebd93373","title":"wooden large","n":4},{"sku":"fa71143b","title":"umbrella travel","n":6}]}'
 )
 IDS = (
-    "SELECT encode(sha256(convert_to('session ' || n, 'UTF8')), 'hex') AS sid"
+    "SELECT n, encode(sha256(convert_to('session ' || n, 'UTF8')), 'hex') AS sid"
     f" FROM generate_series(1, {SESSIONS}) AS n"
 )
 SETUP = [
@@ -46,7 +47,9 @@ SETUP = [
     "CREATE ROLE application",
     "GRANT ALL ON node_session TO application",
     f"INSERT INTO node_session SELECT sid, '{DOCUMENT}', now() + '1 d' FROM ({IDS}) AS ids",
+    "SELECT session_store_grant('application')",
     f"SELECT count(session_create('{DOCUMENT}', sid)) FROM ({IDS}) AS ids",
+    f"SELECT count(session_bind(sid, 'somebody')) FROM ({IDS}) AS ids WHERE n > {SESSIONS - DEVICES}",
     "VACUUM (FREEZE, ANALYZE)",
 ]
 
@@ -58,9 +61,13 @@ class Call:
     parameters: list  # of types and values; {sid} is the call's session; {seen} and {document} are new each time
     ours: bool = True
     ends: bool = False  # its session, so that each execution has another
+    rows: int = 1  # of its result
+    is_in_block: bool = False  # BEGIN and COMMIT around it, which do not count
 
 
 SID = ("text", "{sid}")
+BOUND = ("text", "{bound}")
+PRINCIPAL = ("text", "{seen}")
 NEW = ("text", "new {sid}")
 SEEN = ("jsonb", "{seen}")
 TEXT, JSON, JSONB, BYTES = ((kind, "{document}") for kind in ("text", "json", "jsonb", "bytea"))
@@ -96,6 +103,10 @@ CALLS = [
     Call("`session_destroy`", "SELECT session_destroy($1)", [SID], ends=True),
     Call("`session_regenerate` with a grace", "SELECT session_regenerate($1, NULL, '1 min')", [SID], ends=True),
     Call("`session_save` of a new one", "SELECT session_save($1, $2, 0)", [NEW, TEXT], ends=True),
+    Call("`session_login`", "SELECT session_login($1, $2)", [SID, PRINCIPAL], ends=True),
+    Call("`session_bind`", "SELECT session_bind($1, $2)", [SID, PRINCIPAL], ends=True),
+    Call("`session_attach`", "SELECT session_attach($1)", [BOUND], is_in_block=True),
+    Call(f"`session_devices`, {DEVICES} of them", "SELECT * FROM session_devices($1)", [BOUND], rows=DEVICES),
 ]
 
 
@@ -108,9 +119,11 @@ def executions(number, call):
     first = 1 + number * SESSIONS // len(CALLS)
     for n in range(WARM + 3 * EXECUTIONS):
         seen = 4_000_000_000 + n * 7_919
-        known = {"sid": sid(first + n * call.ends), "seen": seen, "document": DOCUMENT.replace("4244302261", str(seen))}
+        known = {"sid": sid(first + n * call.ends), "bound": sid(SESSIONS), "seen": seen}
+        known["document"] = DOCUMENT.replace("4244302261", str(seen))
         values = ", ".join(f"'{value.format(**known)}'" for _, value in call.parameters)
-        yield "EXECUTE call" + (f" ({values})" if values else "")
+        execution = "EXECUTE call" + (f" ({values})" if values else "")
+        yield f"BEGIN\n{execution}\nCOMMIT" if call.is_in_block else execution
 
 
 def series(types, statement, executed):
@@ -150,7 +163,8 @@ def check(directory, way):
     if failures:
         sys.exit(f"{way}: {failures[0]}")
     results = len(re.findall(r'\t 1: \S+ = "', (directory / f"{way}.out").read_text()))
-    wanted = 1 + 2 * len(CALLS) * (WARM + 3 * EXECUTIONS + 3)
+    # Of each call, of SELECT 1 with the same arguments, and of both their marks.
+    wanted = 1 + sum((WARM + 3 * EXECUTIONS) * (call.rows + 1) + 6 for call in CALLS)
     if results != wanted:
         sys.exit(f"{way}: {results} results instead of {wanted}")
 
