@@ -1,0 +1,4 @@
+/**
+ * Auto-configuration for Spring Boot.
+ */
+package io.github.sessionstore.spring.boot;

@@ -1,0 +1,4 @@
+/**
+ * Configuration without Spring Boot.
+ */
+package io.github.sessionstore.spring.config;

@@ -1,0 +1,4 @@
+/**
+ * For Spring Security.
+ */
+package io.github.sessionstore.spring.security;
