@@ -13,7 +13,9 @@ usage: ./pg_test.sh [--long] [--assertions] [--pg MAJOR] [--upgrade-from MAJOR]
 
 Builds session_store in release mode, installs it into a private copy of
 PostgreSQL and runs all tests on throwaway servers, which are gone afterwards.
-As root on Debian it first installs what is missing.
+As root on Debian it first installs what is missing. On PostgreSQL 15, without
+arguments for pytest, it also tests the adapters whose tools are there: Go,
+Node.js and npm, Python; adapters/test.sh tests these alone.
 
   --long         also the tests that take minutes
   --pg MAJOR     on PostgreSQL 15 (the default) to 18: 16 and 18 are downloaded
@@ -81,10 +83,16 @@ main() {
     local failed=0
     unit_tests || failed=1
     server_tests "$@" || failed=1
+    if [ "$PG_MAJOR" = "${MAJORS[0]}" ] && [ $# = 0 ]; then
+        adapter_tests || failed=1
+    fi
 
     note 'summary'
     grep -hE '^test result:' "$RUN/cargo.log" || echo 'cargo test: no test ran'
     tail -n 1 "$RUN/pytest.log"
+    if [ -e "$RUN/adapters.log" ]; then
+        sed '1,/^== summary of the adapters$/d' "$RUN/adapters.log"
+    fi
     exit "$failed"
 }
 
@@ -110,6 +118,12 @@ server_tests() {
     offer_servers
     logged "$RUN/pytest.log" "$VENV/bin/python" -m pytest -o "cache_dir=$TARGET/pytest" -o testpaths=tests \
         --timeout=300 --numprocesses=auto --maxprocesses=4 --dist=worksteal "$@"
+}
+
+# Whichever PostgreSQL it is, an adapter sees the same functions.
+adapter_tests() {
+    note 'tests of the adapters'
+    logged "$RUN/adapters.log" "$ROOT/adapters/test.sh"
 }
 
 main "$@"

@@ -145,8 +145,9 @@ is_postgres() { # PG_CONFIG: a PostgreSQL of these majors, with server and heade
 major_of() { "$1" --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/'; }
 
 has_libclang() {
-    [ -n "${LIBCLANG_PATH:-}" ] || command -v llvm-config >/dev/null || ldconfig_has libclang.so ||
-        compgen -G '/usr/lib/llvm-*/lib/libclang.so' >/dev/null
+    # LLVM's tools may be there without it.
+    [ -n "${LIBCLANG_PATH:-}" ] || ldconfig_has libclang.so || compgen -G '/usr/lib/llvm-*/lib/libclang.so*' >/dev/null ||
+        compgen -G "$(llvm-config --libdir 2>/dev/null)/libclang.so*" >/dev/null
 }
 
 ldconfig_has() { { PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null || true; } | grep -qF "$1"; }
@@ -181,6 +182,10 @@ find_postgres() { # [MAJOR]
     if [ "$NEEDS_PYTHON$wheel" != no ] && ! has_venv "$PYTHON"; then
         PYTHON=/usr/bin/python3 # the one on PATH may be another than Debian's
         has_venv "$PYTHON" || packages+=(python3 python3-venv)
+    fi
+    # Its test is skipped where it cannot be had.
+    if [ "$NEEDS_PYTHON" = yes ] && can_install && ! PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null; then
+        packages+=(pgbouncer)
     fi
     if [ "$NEEDS_ALL" = yes ]; then
         command -v c++ >/dev/null || packages+=(g++) # for libFuzzer
@@ -239,6 +244,8 @@ make_venv() {
 offer_servers() {
     export SESSION_STORE_PG_BIN=$PG_BIN SESSION_STORE_RUN=$RUN SESSION_STORE_SERVER_USER=$SERVER_USER
 }
+
+can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
 install() {
     [ $# -gt 0 ] || return 0
