@@ -6,7 +6,7 @@
 
 usage() {
     cat <<'END'
-usage: ./pg_demo.sh [--psql]
+usage: ./pg_demo.sh [--psql | --web]
 
 Builds session_store in release mode, starts a throwaway PostgreSQL server with
 it and walks through the life of a web session, one SQL statement at a time.
@@ -14,13 +14,17 @@ As root on Debian it first installs what is missing. The server is gone
 afterwards; no other server is touched.
 
   --psql   end in a psql prompt on that server, and stop it when the prompt ends
+  --web    instead of the walk, open a small shop on that server for your browser,
+           until Ctrl-C. Its npm packages stay in adapters/demo and adapters/node,
+           and a Node that the machine lacks in ~/.cache/session_store
 
   PG_CONFIG=/path/to/pg_config   another PostgreSQL (15 to 18)
+  WEB_PORT=8080                  where --web listens on 127.0.0.1, else a free port
 END
 }
 
 main() {
-    local prompt=no
+    local prompt=no web=no
     case $#:${1:-} in
     0:) ;;
     1:-h | 1:--help)
@@ -28,12 +32,17 @@ main() {
         exit
         ;;
     1:--psql) prompt=yes ;;
+    1:--web) web=yes ;;
     *)
         usage >&2
         exit 2
         ;;
     esac
 
+    if [ "$web" = yes ]; then
+        web_shop
+        exit
+    fi
     prepare
     start_server
     create_database
@@ -133,11 +142,11 @@ life_of_a_login() {
     sql app "SELECT session_set(:'sid', 'cart', '[\"umbrella\"]');"
     sql app "SELECT session_get(:'sid');"
 
-    chapter 'The visitor logs in: a new id for the same session, so that an id planted before is worthless.'
-    sql app "SELECT session_regenerate(:'sid');"
+    chapter 'The visitor logs in: a new id for the same session, so that an id planted before is worthless. It is now of ada.'
+    sql owner "SELECT session_store_grant('app');"
+    sql app "SELECT session_login(:'sid', 'ada', '{\"device\": \"laptop\"}');"
     take_sid
     sql app "SELECT session_exist(:'old') AS old_id, session_exist(:'sid') AS new_id;"
-    sql app "SELECT session_set(:'sid', 'user', '\"ada\"');"
 
     chapter 'Two requests at once, on two connections, set different keys. Both are kept.'
     two_requests_at_once
@@ -146,6 +155,9 @@ life_of_a_login() {
     chapter 'The application cannot look into the table, and its owner finds no usable id in it.'
     sql app 'SELECT count(*) FROM session;' || true
     sql owner 'SELECT encode(session_key, '\''hex'\'') AS digest, session_expiry FROM session;'
+
+    devices
+    row_security
 
     chapter 'Logout.'
     sql app "SELECT session_destroy(:'sid');"
@@ -163,6 +175,28 @@ life_of_a_login() {
     chapter 'Collection removes what has expired, and only that.'
     sql owner 'SELECT session_gc();'
     sql owner 'SELECT count(*) AS rows FROM session;'
+}
+
+devices() {
+    local laptop=$SID
+    chapter 'ada logs in on a phone, too. The laptop sees it in the list of her devices, and ends it.'
+    sql app "SELECT session_login(NULL, 'ada', '{\"device\": \"phone\"}', lifetime => '30 days');"
+    take_sid
+    OLD=$SID SID=$laptop
+    sql app "SELECT is_this, attributes ->> 'device' AS device, last_seen FROM session_devices(:'sid');"
+    sql app "SELECT session_revoke(:'sid', handle) FROM session_devices(:'sid') WHERE attributes ->> 'device' = 'phone';"
+    sql app "SELECT session_exist(:'old') AS phone, session_exist(:'sid') AS laptop;"
+}
+
+row_security() {
+    chapter 'A table under row security: a request sees the notes of whom its session belongs to.'
+    sql owner 'CREATE TABLE note (owner text DEFAULT session_principal(), text text);
+ALTER TABLE note ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON note USING (owner = (SELECT session_principal()));
+GRANT SELECT, INSERT ON note TO app;'
+    sql owner "INSERT INTO note VALUES ('eve', 'none of ada''s business');"
+    sql app "BEGIN; SELECT session_attach(:'sid'); INSERT INTO note (text) VALUES ('buy milk'); SELECT * FROM note; COMMIT;"
+    sql app 'SELECT count(*) AS notes_of_nobody FROM note;'
 }
 
 two_requests_at_once() {
@@ -186,6 +220,31 @@ how_to_connect() {
     postgresql://app:$PASSWORD@127.0.0.1:$PORT/demo
 The role app is the application, owner the superuser.
 END
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The shop
+# ---------------------------------------------------------------------------------------------------------------------
+
+WEB=$ROOT/adapters/demo
+
+# Reads nothing from the terminal, so that run ends it at once, whoever sends the signal; and it works in RUN, so that
+# clean_up waits for its end.
+web_shop() {
+    # shellcheck source=adapters/node/node.sh
+    . "$ROOT/adapters/node/node.sh"
+    if ! node_is_new_enough; then NEEDS_PYTHON=node; fi # to get one with
+    prepare
+    export PYTHON
+    offer_node || die 'Node 20 or newer is missing'
+    note 'installing what the shop needs (the first time about a minute)'
+    run "$WEB/install" </dev/null
+    start_server
+    create_database
+    psql_as owner -X -q -v ON_ERROR_STOP=1 -f "$WEB/schema.sql" >/dev/null
+    note "a shop: fill the cart, log in, look at your devices from another browser or a private window; Ctrl-C ends it"
+    run env -C "$RUN" PGHOST=127.0.0.1 PGPORT="$PORT" PGUSER=app PGPASSWORD="$PASSWORD" PGDATABASE=demo \
+        PORT="${WEB_PORT:-0}" SESSION_SECRET="$PASSWORD" node "$WEB/server.js" </dev/null
 }
 
 main "$@"
