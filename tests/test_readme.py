@@ -130,14 +130,26 @@ def test_the_columns_of_the_table_are_listed(database):
     assert {name.strip("`"): kind.strip("`") for name, kind, *_ in table_rows("The table")} == real
 
 
-def test_links_lead_to_a_heading_or_a_file():
-    headings = re.findall(r"^#+ (.+)$", README, re.M)
+ROOT = Path(__file__).parent.parent
+
+
+def is_installed(page):
+    return any(part.startswith(".") or part in ("node_modules", "target") for part in page.relative_to(ROOT).parts)
+
+
+PAGES = [page for page in ROOT.rglob("*.md") if not is_installed(page)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_a_heading_or_a_file(page):
+    text = page.read_text()
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
     anchors = {"#" + re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
-    for target in re.findall(r"\]\(([^)]+)\)", README):
+    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)):
         if target.startswith("#"):
             assert target in anchors
         elif not target.startswith("https://"):
-            assert (Path(__file__).parent.parent / target).exists(), target
+            assert page.parent.joinpath(target).exists(), target
 
 
 @pytest.mark.parametrize(
