@@ -98,9 +98,10 @@ class Application:
         self.owner = self._database.connect()
 
     def reaches_its_database(self):
-        """Whether somebody who goes the way that it goes gets there."""
+        """Whether somebody who goes the way that it goes gets there: PgBouncer lets in also without a server behind it."""
         try:
-            psycopg.connect(self._address["DATABASE_URL"]).close()
+            with psycopg.connect(self._address["DATABASE_URL"]) as connection:
+                connection.execute("SELECT")
             return True
         except psycopg.OperationalError:
             return False

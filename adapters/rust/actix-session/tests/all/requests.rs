@@ -6,7 +6,7 @@ use actix_web::{http::StatusCode, rt::spawn};
 use serde_json::{Value, json};
 
 use crate::{
-    statements::Statements,
+    statements,
     support::{
         Answer, Browser, Site, cookie_of, expire_in_a_minute, pool, revoke_all, rolling, store,
         stored, unique,
@@ -31,7 +31,6 @@ async fn a_request_makes_one_trip_to_load_and_one_to_save() {
     let site = Site::new().await;
     let mut browser = site.browser();
     let user = unique();
-    let statements = Statements::new();
     for (path, trips) in [
         ("/", 0),
         ("/put?key=a&value=1", 1),
@@ -45,11 +44,11 @@ async fn a_request_makes_one_trip_to_load_and_one_to_save() {
         ("/devices", 2),
         ("/purge", 2),
     ] {
-        statements.take();
+        statements::take();
         let began = Instant::now();
         browser.get(path).await;
         let looks_again = usize::from(began.elapsed() > QUICK && trips > 1);
-        let sent = statements.take();
+        let sent = statements::take();
         assert!((trips..=trips + looks_again).contains(&sent.len()), "{path}: {sent:?}");
     }
 }
@@ -81,14 +80,13 @@ async fn sessions_that_each_request_keeps_alive_need_one_trip() {
     let once = stored(&browser.sid()).await.unwrap();
     assert_eq!(once.lifetime, 3600);
 
-    let statements = Statements::new();
     for path in ["/", "/data"] {
         loop {
-            statements.take();
+            statements::take();
             let began = Instant::now();
             assert!(browser.get(path).await.cookie.is_some());
             if began.elapsed() < QUICK {
-                break assert_eq!(statements.take().len(), 1, "{path}");
+                break assert_eq!(statements::take().len(), 1, "{path}");
             }
         }
     }

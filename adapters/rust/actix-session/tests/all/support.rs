@@ -22,6 +22,8 @@ use serde_json::{Value, json};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::sync::Notify;
 
+use crate::statements;
+
 pub const HOUR: Duration = Duration::hours(1);
 
 pub async fn pool() -> PgPool {
@@ -34,6 +36,7 @@ pub async fn owner() -> PgPool {
 }
 
 async fn connect(variable: &str) -> PgPool {
+    statements::listen();
     let url = env::var(variable).expect("adapters/test.sh sets it");
     PgPoolOptions::new().max_connections(4).connect(&url).await.unwrap()
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tower_sessions::{Expiry, session::Id};
 
 use crate::{
-    statements::Statements,
+    statements,
     support::{
         Browser, Site, expire_in_a_minute, manager, pool, revoke_all, store, stored, unique,
     },
@@ -36,7 +36,6 @@ async fn a_request_makes_one_trip_to_load_and_one_to_save() {
     let site = Site::new().await;
     let mut browser = site.browser();
     let user = unique();
-    let statements = Statements::new();
     for (path, trips) in [
         ("/", 0),
         ("/get?key=a", 0),
@@ -54,11 +53,11 @@ async fn a_request_makes_one_trip_to_load_and_one_to_save() {
         ("/devices", 1),
         ("/flush", 1),
     ] {
-        statements.take();
+        statements::take();
         let began = Instant::now();
         browser.get(path).await;
         let looks_again = usize::from(began.elapsed() > QUICK && trips > 1);
-        let sent = statements.take();
+        let sent = statements::take();
         assert!((trips..=trips + looks_again).contains(&sent.len()), "{path}: {sent:?}");
     }
 }
@@ -85,14 +84,13 @@ async fn with_always_save_sessions_live_on_in_one_trip() {
     let once = stored(browser.sid()).await.unwrap();
     assert_eq!(once.lifetime, 3600);
 
-    let statements = Statements::new();
     for path in ["/", "/get?key=a", "/remove?key=nothing"] {
         loop {
-            statements.take();
+            statements::take();
             let began = Instant::now();
             assert!(browser.get(path).await.cookie.is_some());
             if began.elapsed() < QUICK {
-                break assert_eq!(statements.take().len(), 1, "{path}");
+                break assert_eq!(statements::take().len(), 1, "{path}");
             }
         }
     }

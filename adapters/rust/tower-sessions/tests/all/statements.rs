@@ -1,49 +1,45 @@
-//! Counts what sqlx sends: it reports every statement.
+//! Counts what sqlx sends: it reports every statement, in the thread of the one test that runs there.
+//!
+//! One subscriber for all tests, and before any of them has a connection: `tracing` may miss one that comes while another
+//! thread makes its first report, and remembers that nobody listens.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
-};
+use std::{cell::RefCell, sync::Once};
 
 use tracing::{
     Event, Metadata, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
-    subscriber::{DefaultGuard, set_default},
+    subscriber::set_global_default,
 };
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>, Arc<AtomicU64>);
-
-pub struct Statements {
-    log: Log,
-    _until: DefaultGuard,
+thread_local! {
+    static SENT: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Statements {
-    /// Of this thread, which is one test's.
-    pub fn new() -> Self {
-        let log = Log::default();
-        Self { log: log.clone(), _until: set_default(log) }
-    }
-
-    /// Those since the last time.
-    pub fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.log.0.lock().unwrap())
-    }
+/// To be called before the first statement.
+pub fn listen() {
+    static LISTENS: Once = Once::new();
+    LISTENS.call_once(|| set_global_default(Listener).unwrap());
 }
 
-impl Subscriber for Log {
+/// Those that this test has sent since the last time.
+pub fn take() -> Vec<String> {
+    SENT.take()
+}
+
+struct Listener;
+
+impl Subscriber for Listener {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target() == "sqlx::query"
     }
 
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(self.1.fetch_add(1, Ordering::Relaxed) + 1)
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut Summary);
     }
 
-    fn event(&self, event: &Event<'_>) {
-        event.record(&mut Summary(self));
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {}
@@ -52,14 +48,14 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
-struct Summary<'a>(&'a Log);
+struct Summary;
 
-impl Visit for Summary<'_> {
+impl Visit for Summary {
     fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
 
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "summary" {
-            self.0.0.lock().unwrap().push(value.to_owned());
+            SENT.with_borrow_mut(|sent| sent.push(value.to_owned()));
         }
     }
 }

@@ -12,7 +12,7 @@ use tower_sessions::{
 use tower_sessions_session_store::PostgresStore;
 
 use crate::{
-    statements::Statements,
+    statements,
     support::{HOUR, Site, manager, owner, store, stored},
 };
 
@@ -111,9 +111,8 @@ async fn without_prepared_statements_nothing_is_left_on_a_connection() {
 async fn without_prepared_statements_each_has_a_transaction() {
     let store = store().await.with_persistent(false);
     let id = Id::default();
-    let statements = Statements::new();
     store.load(&id).await.unwrap();
-    let sent = statements.take();
+    let sent = statements::take();
     assert_eq!(sent.len(), 2, "{sent:?}"); // sqlx does not report its BEGIN
     assert_eq!(sent[1], "COMMIT");
 }

@@ -20,6 +20,8 @@ use tower_sessions::{
 };
 use tower_sessions_session_store::{PostgresStore, Principals};
 
+use crate::statements;
+
 pub const HOUR: Duration = Duration::hours(1);
 
 pub async fn pool() -> PgPool {
@@ -32,6 +34,7 @@ pub async fn owner() -> PgPool {
 }
 
 async fn connect(variable: &str) -> PgPool {
+    statements::listen();
     let url = env::var(variable).expect("adapters/test.sh sets it");
     PgPoolOptions::new().max_connections(4).connect(&url).await.unwrap()
 }
