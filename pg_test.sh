@@ -80,19 +80,17 @@ main() {
     fi
     prepare_servers "$major" "$old"
 
-    local failed=0
+    local failed=0 all=no
+    if [ "$PG_MAJOR" = "${MAJORS[0]}" ] && [ $# = 0 ]; then all=yes; fi
+    if [ "$all" = yes ]; then begin_adapter_tests; fi
     unit_tests || failed=1
     server_tests "$@" || failed=1
-    if [ "$PG_MAJOR" = "${MAJORS[0]}" ] && [ $# = 0 ]; then
-        adapter_tests || failed=1
-    fi
+    if [ "$all" = yes ]; then finish_adapter_tests || failed=1; fi
 
     note 'summary'
     grep -hE '^test result:' "$RUN/cargo.log" || echo 'cargo test: no test ran'
     tail -n 1 "$RUN/pytest.log"
-    if [ -e "$RUN/adapters.log" ]; then
-        sed '1,/^== summary of the adapters$/d' "$RUN/adapters.log"
-    fi
+    if [ "$all" = yes ]; then sed '1,/^== summary of the adapters$/d' "$RUN/adapters.log"; fi
     exit "$failed"
 }
 
@@ -117,13 +115,21 @@ server_tests() {
     note "tests on a server (pytest, PostgreSQL $PG_MAJOR)"
     offer_servers
     logged "$RUN/pytest.log" "$VENV/bin/python" -m pytest -o "cache_dir=$TARGET/pytest" -o testpaths=tests \
-        --timeout=300 --numprocesses=auto --maxprocesses=4 --dist=worksteal "$@"
+        --timeout=300 --numprocesses="$(($(nproc) + 1))" --maxprocesses=4 --dist=worksteal "$@" # they wait, too
 }
 
-# Whichever PostgreSQL it is, an adapter sees the same functions.
-adapter_tests() {
-    note 'tests of the adapters'
-    logged "$RUN/adapters.log" "$ROOT/adapters/test.sh"
+# Whichever PostgreSQL it is, an adapter sees the same functions. Beside the other tests, for both wait a third of the
+# time.
+begin_adapter_tests() {
+    note 'the tests of the adapters have begun; their output comes after that of the others'
+    beside "$RUN/adapters.log" "$ROOT/adapters/test.sh"
+}
+
+finish_adapter_tests() {
+    local status=0
+    wait_for_beside || status=$?
+    cat "$RUN/adapters.log"
+    return "$status"
 }
 
 main "$@"

@@ -335,6 +335,11 @@ def alarms():
     return found
 
 
+def pytest_collection_modifyitems(items):
+    """Those that wait most come first: while one process has them, the others have something to do."""
+    items.sort(key=lambda item: not item.path.name.startswith("test_worker"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_alarm_at_the_end():
     """Set up first, so that by its end every server has stopped."""

@@ -27,6 +27,7 @@ ASSERTIONS=no    # pg_test.sh --assertions says yes
 PYTHON=python3
 RUN=
 CHILD=
+BESIDE=
 SERVER_USER=$(id -un)
 AS_SERVER=()
 
@@ -67,6 +68,21 @@ logged() { # FILE COMMAND...: runs it with its output on the screen and in the f
     return "$status"
 }
 
+# Begins a long command beside those that follow, with its output in the file.
+beside() { # FILE COMMAND...
+    set -m
+    "${@:2}" >"$1" 2>&1 </dev/null &
+    BESIDE=$!
+    set +m
+}
+
+wait_for_beside() {
+    local status=0
+    wait "$BESIDE" || status=$?
+    BESIDE=
+    return "$status"
+}
+
 # Processes of ours are those whose program lies in RUN: also the ones that a test lost sight of. Under valgrind the
 # program is valgrind's, and the working directory tells.
 our_processes() {
@@ -96,9 +112,9 @@ clean_up() {
     local status=$?
     trap - EXIT
     trap '' INT TERM HUP
-    if [ -n "$CHILD" ]; then
-        kill -TERM -- "-$CHILD" 2>/dev/null || true
-    fi
+    local child
+    for child in $CHILD $BESIDE; do kill -TERM -- "-$child" 2>/dev/null || true; done
+    [ -z "$BESIDE" ] || wait "$BESIDE" || true # it has servers of its own to stop
     restore_apt
     if [ -n "$RUN" ]; then
         stop_servers
