@@ -13,9 +13,10 @@ usage: ./pg_test.sh [--long] [--assertions] [--pg MAJOR] [--upgrade-from MAJOR]
 
 Builds session_store in release mode, installs it into a private copy of
 PostgreSQL and runs all tests on throwaway servers, which are gone afterwards.
-As root on Debian it first installs what is missing. On PostgreSQL 15, without
-arguments for pytest, it also tests the adapters whose tools are there: Go,
-Node.js and npm, Python; adapters/test.sh tests these alone.
+As root on Debian it first installs what is missing. On PostgreSQL 15 it also
+runs the tests that need no server and, without arguments for pytest, those of
+the adapters whose tools are there: Go, Node.js, Python, PHP, Rust, Java;
+adapters/test.sh tests these alone.
 
   --long         also the tests that take minutes
   --pg MAJOR     on PostgreSQL 15 (the default) to 18: 16 and 18 are downloaded
@@ -80,17 +81,27 @@ main() {
     fi
     prepare_servers "$major" "$old"
 
-    local failed=0 all=no
-    if [ "$PG_MAJOR" = "${MAJORS[0]}" ] && [ $# = 0 ]; then all=yes; fi
-    if [ "$all" = yes ]; then begin_adapter_tests; fi
-    unit_tests || failed=1
+    # What needs no server, and the adapters, see the same whichever PostgreSQL it is.
+    local failed=0 units=no adapters=no
+    if [ "$PG_MAJOR" = "${MAJORS[0]}" ]; then units=yes; fi
+    if [ "$units" = yes ] && [ $# = 0 ]; then adapters=yes; fi
+
+    # Beside the other tests, for both wait a third of the time.
+    if [ "$adapters" = yes ]; then
+        note 'the tests of the adapters have begun; their output comes after that of the others'
+        beside "$RUN/adapters.log" "$ROOT/adapters/test.sh"
+    fi
+    if [ "$units" = yes ]; then unit_tests || failed=1; fi
     server_tests "$@" || failed=1
-    if [ "$all" = yes ]; then finish_adapter_tests || failed=1; fi
+    if [ "$adapters" = yes ]; then
+        wait_for_beside || failed=1
+        cat "$RUN/adapters.log"
+    fi
 
     note 'summary'
-    grep -hE '^test result:' "$RUN/cargo.log" || echo 'cargo test: no test ran'
+    if [ "$units" = yes ]; then grep -hE '^test result:' "$RUN/cargo.log" || echo 'cargo test: no test ran'; fi
     tail -n 1 "$RUN/pytest.log"
-    if [ "$all" = yes ]; then sed '1,/^== summary of the adapters$/d' "$RUN/adapters.log"; fi
+    if [ "$adapters" = yes ]; then sed '1,/^== summary of the adapters$/d' "$RUN/adapters.log"; fi
     exit "$failed"
 }
 
@@ -104,7 +115,7 @@ prepare_servers() { # MAJOR OLD-MAJOR, either may be empty
     make_venv
 }
 
-# Without a server, in the dev profile for its overflow checks and debug assertions.
+# In the dev profile, for its overflow checks and debug assertions.
 unit_tests() {
     note 'unit tests (cargo test)'
     logged "$RUN/cargo.log" cargo test --lib --no-default-features --features "pg$PG_MAJOR" &&
@@ -116,20 +127,6 @@ server_tests() {
     offer_servers
     logged "$RUN/pytest.log" "$VENV/bin/python" -m pytest -o "cache_dir=$TARGET/pytest" -o testpaths=tests \
         --timeout=300 --numprocesses="$(($(nproc) + 1))" --maxprocesses=4 --dist=worksteal "$@" # they wait, too
-}
-
-# Whichever PostgreSQL it is, an adapter sees the same functions. Beside the other tests, for both wait a third of the
-# time.
-begin_adapter_tests() {
-    note 'the tests of the adapters have begun; their output comes after that of the others'
-    beside "$RUN/adapters.log" "$ROOT/adapters/test.sh"
-}
-
-finish_adapter_tests() {
-    local status=0
-    wait_for_beside || status=$?
-    cat "$RUN/adapters.log"
-    return "$status"
 }
 
 main "$@"
