@@ -25,6 +25,7 @@ SETTINGS = {
     "synchronous_commit": "on",
     "full_page_writes": "on",
     "autovacuum": "on",
+    "max_connections": "400",  # all sites keep theirs
     "shared_buffers": "256MB",
     "max_wal_size": "16GB",
     "checkpoint_timeout": "1h",
