@@ -19,6 +19,7 @@ final class KernelTest extends TestCase
 
     public function testLoginAndLogout(): void
     {
+        self::awaitEarlyInAMinute();
         $browser = self::browser();
         self::assertSame(['keys' => [], 'user' => null], self::ask($browser, 'look?'));
         self::assertSame([], $browser->cookies);

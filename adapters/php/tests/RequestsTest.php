@@ -54,6 +54,7 @@ final class RequestsTest extends TestCase
 
     public function testAnUnchangedSessionIsNotWritten(): void
     {
+        self::awaitEarlyInAMinute();
         $browser = self::browser();
         $browser->visit('set', 'a', 1);
         $written = self::written();

@@ -111,6 +111,7 @@ final class SymfonyTest extends TestCase
         foreach (['0' => false, '60' => true] as $threshold => $stays) {
             self::owner()->exec('DELETE FROM session');
             $browser = self::symfony(threshold: (string) $threshold);
+            self::awaitEarlyInAMinute();
             $browser->visit('symfonySet', 'a', 1);
             $written = self::written();
             usleep(1_100_000);

@@ -58,6 +58,14 @@ abstract class TestCase extends PHPUnitTestCase
         return (int) self::one('SELECT extract(epoch FROM expires_at - now()) FROM session_load(?, false)', $id);
     }
 
+    /** Ends move by whole minutes, and the first use in the next one is written. */
+    protected static function awaitEarlyInAMinute(): void
+    {
+        while (self::one('SELECT extract(second FROM clock_timestamp())') > 55) {
+            usleep(200_000);
+        }
+    }
+
     /** What is written moves. */
     protected static function written(): string
     {

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::{
     statements,
     support::{
-        Answer, Browser, Site, cookie_of, expire_in_a_minute, pool, revoke_all, rolling, store,
-        stored, unique,
+        Answer, Browser, Site, cookie_of, early_in_a_minute, expire_in_a_minute, pool, revoke_all,
+        rolling, store, stored, unique,
     },
 };
 
@@ -71,6 +71,7 @@ async fn a_session_that_is_only_looked_at_is_not_written() {
 
 #[actix_web::test]
 async fn sessions_that_each_request_keeps_alive_need_one_trip() {
+    early_in_a_minute().await;
     let store = store().await;
     let site = Site::with(&store, rolling(&store)).await;
     let mut browser = site.visitor("a").await;

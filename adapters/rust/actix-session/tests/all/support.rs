@@ -293,6 +293,13 @@ pub async fn stored(sid: &str) -> Option<Stored> {
     sqlx::query_as(query).bind(sid.as_bytes()).fetch_optional(&owner().await).await.unwrap()
 }
 
+/// Ends move by whole minutes, and the first use in the next one is written.
+pub async fn early_in_a_minute() {
+    let query = "SELECT pg_sleep(CASE WHEN now > 55 THEN 60 - now ELSE 0 END)
+        FROM (SELECT extract(second FROM clock_timestamp())::float8 AS now) AS clock";
+    sqlx::query(query).execute(&owner().await).await.unwrap();
+}
+
 /// Time passes without anybody sleeping.
 pub async fn expire_in_a_minute(sid: &str) {
     let query = "UPDATE session SET session_expiry = clock_timestamp() + '59 s' WHERE session_key = sha256($1::bytea)";

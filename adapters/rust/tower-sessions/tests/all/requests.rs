@@ -9,7 +9,8 @@ use tower_sessions::{Expiry, session::Id};
 use crate::{
     statements,
     support::{
-        Browser, Site, expire_in_a_minute, manager, pool, revoke_all, store, stored, unique,
+        Browser, Site, early_in_a_minute, expire_in_a_minute, manager, pool, revoke_all, store,
+        stored, unique,
     },
 };
 
@@ -75,6 +76,7 @@ async fn a_session_that_is_only_looked_at_is_not_written() {
 
 #[tokio::test]
 async fn with_always_save_sessions_live_on_in_one_trip() {
+    early_in_a_minute().await;
     let store = store().await;
     let site = Site::with(store.clone(), manager(&store).with_always_save(true));
     let mut browser = site.visitor("a").await;
