@@ -333,17 +333,31 @@ build_and_copy() {
     mkdir -p "$TARGET"
     exec {lock}>"$TARGET/.session_store.lock"
     flock "$lock" # another run in this clone may be packaging into the same directory
-    rm -rf "$package"
-    note "building the extension in release mode for PostgreSQL $PG_MAJOR (the first time about two minutes)"
-    run cargo pgrx package --pg-config "$PG_CONFIG" --out-dir "$package" \
-        --no-default-features --features "pg$PG_MAJOR" >"$RUN/package.log" || {
-        cat "$RUN/package.log"
-        die 'the extension does not build'
-    }
+    is_built "$package" || build "$package"
     copy_postgres
     cp -R "$package/." "$RUN/pg/"
     exec {lock}>&-
 }
+
+# Of one and the other PostgreSQL's library Cargo keeps the last, and would compile the first anew.
+is_built() { # PACKAGE: from these sources with these tools
+    [ "$(tools)" = "$(cat "$1.made-with" 2>/dev/null)" ] &&
+        [ -z "$(cd "$ROOT" && find src sql Cargo.toml Cargo.lock session_store.control -newer "$1.made-with" -print -quit)" ]
+}
+
+build() { # PACKAGE
+    note "building the extension in release mode for PostgreSQL $PG_MAJOR (the first time about two minutes)"
+    tools >"$RUN/made-with" # older than what is edited from now on
+    rm -rf "$1" "$1.made-with"
+    run cargo pgrx package --pg-config "$PG_CONFIG" --out-dir "$1" \
+        --no-default-features --features "pg$PG_MAJOR" >"$RUN/package.log" || {
+        cat "$RUN/package.log"
+        die 'the extension does not build'
+    }
+    cp -p "$RUN/made-with" "$1.made-with"
+}
+
+tools() { printf '%s\n' "$PG_CONFIG" "$("$PG_CONFIG" --version)" "$(rustc --version)"; }
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The private PostgreSQL
