@@ -4,7 +4,7 @@ import time
 
 import pytest
 from calls import outcome
-from conftest import APP, THREADS, expires_in, one
+from conftest import APP, THREADS, expires_in, is_past, one, wait_until
 from principals import LEVELS, begin, handle_of, live, login
 from surroundings import SURROUNDINGS
 
@@ -67,6 +67,24 @@ def test_who_waits_for_a_renewal_that_leaves_the_id_acts_on_the_renewed_one(data
         found = client.execute("SELECT principal, data FROM session_load('n')").fetchone()
         assert found == (("eve", {}) if "bind" in call else ("ada", {"k": 2}))
         assert live(client, "s", "n") == (["n"] if "bind" in call else ["s", "n"])
+
+
+@pytest.mark.parametrize("call, result", {
+    "session_login('s', 'ada', must_exist => true)": None,
+    "session_bind('s', 'ada')": False,
+    "(SELECT count(*) FROM session_revoke_all('ada'))": 1,
+    "(SELECT count(*) FROM session_revoke_others('own'))": 0,
+}.items())  # fmt: skip
+def test_a_session_that_expires_while_others_of_its_principal_are_waited_for_has_ended(
+    database, owner, client, other, call, result
+):
+    login(client, "ada", "own", "s")
+    expires_in(owner, "s", "1 s")
+    client.execute("BEGIN; SELECT session_bind('own', 'ada')")
+    waiting = database.later(other, "SELECT " + call)
+    wait_until(lambda: is_past(owner, "s"))
+    client.execute("COMMIT")
+    assert waiting.result(timeout=10) == result
 
 
 @pytest.mark.parametrize("call, sqlstate_or_value", {"session_destroy('s')": False, "session_set('s', 'k', '2')": "P0002"}.items())
