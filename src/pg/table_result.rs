@@ -156,6 +156,8 @@ unsafe fn materialize<'fcx, R: Record>(
 
 /// The rows of a result before it is handed over.
 struct ResultSet {
+    /// Where PostgreSQL expects it.
+    info: *mut pg_sys::ReturnSetInfo,
     store: *mut pg_sys::Tuplestorestate,
     descriptor: pg_sys::TupleDesc,
 }
@@ -166,11 +168,11 @@ impl ResultSet {
         // SAFETY: PostgreSQL passes a ReturnSetInfo, or something else or nothing where no set is
         // accepted; the row type that it expects is that of the function's declaration.
         unsafe {
-            let result = Self::expected(fcinfo);
-            let accepts_set = !result.is_null()
-                && (*result).type_ == pg_sys::NodeTag::T_ReturnSetInfo
-                && (*result).allowedModes & SFRM_Materialize as i32 != 0
-                && !(*result).expectedDesc.is_null();
+            let info: *mut pg_sys::ReturnSetInfo = (*fcinfo.as_mut_ptr()).resultinfo.cast();
+            let accepts_set = !info.is_null()
+                && (*info).type_ == pg_sys::NodeTag::T_ReturnSetInfo
+                && (*info).allowedModes & SFRM_Materialize as i32 != 0
+                && !(*info).expectedDesc.is_null();
             if !accepts_set {
                 ereport!(
                     ERROR,
@@ -179,18 +181,13 @@ impl ResultSet {
                 );
             }
             // It is read by the query, after the context of this call is gone.
-            let context = (*(*result).econtext).ecxt_per_query_memory;
+            let context = (*(*info).econtext).ecxt_per_query_memory;
             let before = pg_sys::MemoryContextSwitchTo(context);
-            let random = (*result).allowedModes & SFRM_Materialize_Random as i32 != 0;
+            let random = (*info).allowedModes & SFRM_Materialize_Random as i32 != 0;
             let store = pg_sys::tuplestore_begin_heap(random, false, pg_sys::work_mem.max(memory));
             pg_sys::MemoryContextSwitchTo(before);
-            Self { store, descriptor: (*result).expectedDesc }
+            Self { info, store, descriptor: (*info).expectedDesc }
         }
-    }
-
-    unsafe fn expected(fcinfo: &mut FcInfo<'_>) -> *mut pg_sys::ReturnSetInfo {
-        // SAFETY: PostgreSQL passes this to each function.
-        unsafe { (*fcinfo.as_mut_ptr()).resultinfo.cast() }
     }
 
     /// Copies a row. To be guarded by the caller.
@@ -202,10 +199,9 @@ impl ResultSet {
     unsafe fn hand_over<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
         // SAFETY: `begin` has found it to be there.
         unsafe {
-            let result = Self::expected(fcinfo);
-            (*result).returnMode = SFRM_Materialize;
-            (*result).setResult = self.store;
-            (*result).setDesc = core::ptr::null_mut();
+            (*self.info).returnMode = SFRM_Materialize;
+            (*self.info).setResult = self.store;
+            (*self.info).setDesc = core::ptr::null_mut();
         }
         fcinfo.return_null()
     }
