@@ -1,5 +1,7 @@
 //! Against a real server: `adapters/test.sh rust`.
 
+#[path = "../../../tower-sessions/tests/all/database.rs"]
+mod database;
 mod framework;
 mod principals;
 mod requests;

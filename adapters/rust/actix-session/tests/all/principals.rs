@@ -5,7 +5,10 @@ use actix_session_store::Principals;
 use actix_web::{http::StatusCode, rt::spawn, test::TestRequest};
 use serde_json::{Value, json};
 
-use crate::support::{Browser, Site, owner, stored, unique};
+use crate::{
+    database::{owner, stored},
+    support::{Browser, Site, unique},
+};
 
 #[actix_web::test]
 async fn a_login_renews_the_id_and_binds_the_session() {

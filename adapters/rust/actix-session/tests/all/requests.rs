@@ -6,11 +6,9 @@ use actix_web::{http::StatusCode, rt::spawn};
 use serde_json::{Value, json};
 
 use crate::{
+    database::{early_in_a_minute, expire_in_a_minute, pool, revoke_all, stored},
     statements,
-    support::{
-        Answer, Browser, Site, cookie_of, early_in_a_minute, expire_in_a_minute, pool, revoke_all,
-        rolling, store, stored, unique,
-    },
+    support::{Answer, Browser, Site, cookie_of, rolling, store, unique},
 };
 
 /// A request that takes longer looks again whether its session is there, before it sends a cookie.

@@ -8,7 +8,10 @@ use actix_session::storage::{
 use actix_web::cookie::time::Duration;
 use sqlx::postgres::PgPoolOptions;
 
-use crate::support::{HOUR, owner, store, stored, unique};
+use crate::{
+    database::{owner, stored},
+    support::{HOUR, store, unique},
+};
 
 fn state(key: &str) -> HashMap<String, String> {
     HashMap::from([(key.to_owned(), r#"{"b":[1,null]}"#.to_owned())])

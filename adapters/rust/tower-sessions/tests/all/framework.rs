@@ -7,7 +7,10 @@ use time::{Duration, OffsetDateTime};
 use tower_sessions::{Expiry, SessionManagerLayer, SessionStore, cookie::Cookie};
 use tower_sessions_session_store::PostgresStore;
 
-use crate::support::{Answer, Browser, HOUR, Site, store, stored};
+use crate::{
+    database::stored,
+    support::{Answer, Browser, HOUR, Site, store},
+};
 
 async fn site(max_age: Option<Duration>, domain: Option<&str>) -> Site {
     let store = store().await;

@@ -11,7 +11,10 @@ use tower_sessions_0_14::{
 use tower_sessions_session_store::Imported;
 use tower_sessions_sqlx_store::PostgresStore;
 
-use crate::support::{Site, owner, revoke_all, stored, unique};
+use crate::{
+    database::{owner, revoke_all, stored},
+    support::{Site, unique},
+};
 
 /// In a schema of its own.
 async fn table(schema: &str) -> PostgresStore {

@@ -1,5 +1,6 @@
 //! Against a real server: `adapters/test.sh rust`.
 
+mod database;
 mod framework;
 mod import;
 mod principals;

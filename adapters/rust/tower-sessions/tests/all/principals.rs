@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use tower_sessions::Session;
 use tower_sessions_session_store::Principals;
 
-use crate::support::{Browser, Site, pool, store, stored, unique};
+use crate::{
+    database::{owner, pool, stored},
+    support::{Browser, Site, store, unique},
+};
 
 #[tokio::test]
 async fn a_login_renews_the_id_and_binds_the_session() {
@@ -80,11 +83,8 @@ async fn who_logs_in_and_out_at_once_leaves_nothing() {
         browser.get(&format!("/login?user={user}&then=flush")).await;
         assert_eq!(browser.cookie, None);
         let query = "SELECT count(*) FROM session WHERE principal = $1";
-        let left: i64 = sqlx::query_scalar(query)
-            .bind(user)
-            .fetch_one(&crate::support::owner().await)
-            .await
-            .unwrap();
+        let left: i64 =
+            sqlx::query_scalar(query).bind(user).fetch_one(&owner().await).await.unwrap();
         assert_eq!(left, 0);
     }
 }

@@ -7,11 +7,9 @@ use serde_json::{Value, json};
 use tower_sessions::{Expiry, session::Id};
 
 use crate::{
+    database::{early_in_a_minute, expire_in_a_minute, pool, revoke_all, stored},
     statements,
-    support::{
-        Browser, Site, early_in_a_minute, expire_in_a_minute, manager, pool, revoke_all, store,
-        stored, unique,
-    },
+    support::{Browser, Site, manager, store, unique},
 };
 
 /// A request that takes longer looks again whether its session is there, before it sends a cookie.

@@ -12,8 +12,9 @@ use tower_sessions::{
 use tower_sessions_session_store::PostgresStore;
 
 use crate::{
+    database::{owner, stored},
     statements,
-    support::{HOUR, Site, manager, owner, store, stored},
+    support::{HOUR, Site, manager, store},
 };
 
 fn record() -> Record {

@@ -1,6 +1,6 @@
 //! A small application, browsers that visit it, and what the database has of their sessions.
 
-use std::{collections::HashMap, env, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -10,7 +10,6 @@ use axum::{
     routing::get,
 };
 use serde_json::{Value, json};
-use sqlx::{PgPool, postgres::PgPoolOptions};
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Notify;
 use tower::ServiceExt;
@@ -20,24 +19,9 @@ use tower_sessions::{
 };
 use tower_sessions_session_store::{PostgresStore, Principals};
 
-use crate::statements;
+use crate::database::pool;
 
 pub const HOUR: Duration = Duration::hours(1);
-
-pub async fn pool() -> PgPool {
-    connect("DATABASE_URL").await
-}
-
-/// For what a test looks up in the table.
-pub async fn owner() -> PgPool {
-    connect("OWNER_URL").await
-}
-
-async fn connect(variable: &str) -> PgPool {
-    statements::listen();
-    let url = env::var(variable).expect("adapters/test.sh sets it");
-    PgPoolOptions::new().max_connections(4).connect(&url).await.unwrap()
-}
 
 pub async fn store() -> PostgresStore {
     PostgresStore::new(pool().await)
@@ -292,41 +276,6 @@ async fn expire(session: Session, parameters: Parameters) -> Page {
 async fn error(session: Session) -> (StatusCode, String) {
     session.insert("error", 1).await.map_err(failed).unwrap();
     (StatusCode::BAD_GATEWAY, "the answer".to_owned())
-}
-
-/// What the database has of a session.
-#[derive(Debug, PartialEq, sqlx::FromRow)]
-pub struct Stored {
-    pub principal: Option<String>,
-    pub lifetime: i32,
-    pub seconds_left: f64,
-    pub has_deadline: bool,
-    pub written: String,
-}
-
-pub async fn stored(sid: &str) -> Option<Stored> {
-    let query = "SELECT principal, lifetime,
-            extract(epoch FROM session_expiry - clock_timestamp())::float8 AS seconds_left,
-            coalesce(isfinite(deadline), false) AS has_deadline, ctid::text || xmin::text || xmax::text AS written
-        FROM session WHERE session_key = sha256($1::bytea) AND session_expiry > clock_timestamp()";
-    sqlx::query_as(query).bind(sid.as_bytes()).fetch_optional(&owner().await).await.unwrap()
-}
-
-/// Ends move by whole minutes, and the first use in the next one is written.
-pub async fn early_in_a_minute() {
-    let query = "SELECT pg_sleep(CASE WHEN now > 55 THEN 60 - now ELSE 0 END)
-        FROM (SELECT extract(second FROM clock_timestamp())::float8 AS now) AS clock";
-    sqlx::query(query).execute(&owner().await).await.unwrap();
-}
-
-/// Time passes without anybody sleeping.
-pub async fn expire_in_a_minute(sid: &str) {
-    let query = "UPDATE session SET session_expiry = clock_timestamp() + '59 s' WHERE session_key = sha256($1::bytea)";
-    sqlx::query(query).bind(sid.as_bytes()).execute(&owner().await).await.unwrap();
-}
-
-pub async fn revoke_all(user: &str) {
-    sqlx::query("SELECT session_revoke_all($1)").bind(user).execute(&pool().await).await.unwrap();
 }
 
 /// A name that no other test has.
