@@ -17,6 +17,13 @@ offer_node() {
     node_is_new_enough
 }
 
+# What is built here takes the place of what npm has put into the directory that uses it.
+install_with_store() {
+    (cd "$(dirname "${BASH_SOURCE[0]}")" && install_packages && npm run --silent build)
+    install_packages
+    cp -R "$(dirname "${BASH_SOURCE[0]}")"/{dist,esm} node_modules/connect-session-store-pg/
+}
+
 # As npm ci, but only when something has changed since.
 install_packages() {
     local installed=node_modules/.installed-lock.json
