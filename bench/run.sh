@@ -11,6 +11,8 @@
 
 # shellcheck source=tests/prepare.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../tests/prepare.sh"
+# shellcheck source=adapters/go/go.sh
+. "$ROOT/adapters/go/go.sh"
 
 SETTINGS=(fsync=on synchronous_commit=on full_page_writes=on autovacuum=on shared_buffers=1GB max_wal_size=16GB
     checkpoint_timeout=1h max_connections=50)
@@ -18,8 +20,7 @@ SETTINGS=(fsync=on synchronous_commit=on full_page_writes=on autovacuum=on share
 main() {
     prepare
     find_redis
-    PATH=$PATH:/usr/local/go/bin
-    command -v go >/dev/null || die 'Go is missing: https://go.dev/dl, 1.25 or later'
+    offer_go || exit 1
     note 'building the load generator'
     (cd "$ROOT/bench/load" && run go build -o "$RUN/load" .)
     start_postgres

@@ -3,19 +3,14 @@
 
 set -euo pipefail
 cd "$(dirname "$0")"
+. ../go.sh
 
-STATICCHECK=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Of beego's tests these are about ids that are no file names, and about Redis's settings.
 NOT_OURS='TestFileProviderSessionExist2|TestFileProviderSessionRead1|TestProvider_SessionInit'
 
-command -v go >/dev/null || exit 3
-export GOTOOLCHAIN=auto # an older Go fetches the one that go.mod asks for
+offer_go || exit 3
 go mod download || exit 3
-
-unformatted=$(gofmt -l .)
-[ -z "$unformatted" ] || { printf 'gofmt: %s\n' "$unformatted"; exit 1; }
-go vet ./...
-go run "$STATICCHECK" ./...
+check_module
 
 tests() { # ARGUMENT...: go test, which passes where there is no test
     local report
