@@ -9,6 +9,8 @@
 
 # shellcheck source=tests/prepare.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../tests/prepare.sh"
+# shellcheck source=adapters/go/go.sh
+. "$ROOT/adapters/go/go.sh"
 # shellcheck source=adapters/node/node.sh
 . "$ROOT/adapters/node/node.sh"
 # shellcheck source=adapters/java/maven.sh
@@ -30,16 +32,14 @@ main() {
 build_sites() {
     command -v redis-server >/dev/null || install redis-server
     cp "$(readlink -f "$(command -v redis-server)")" "$RUN/redis-server" # below RUN, so that prepare.sh ends it
-    PATH=$PATH:/usr/local/go/bin
-    command -v go >/dev/null || die 'Go is missing: https://go.dev/dl, 1.25 or later'
+    offer_go || exit 1
     offer_node || die 'Node 20 or newer is missing'
     offer_maven || die 'Maven and a JDK are missing: Java 17 or newer'
     note 'building the sites and the load generator'
     (cd "$ROOT/bench/adapters" && run go build -o "$RUN/" ./beego ./scs ./load)
-    (cd "$ROOT/adapters/node" && install_packages && npm run --silent build)
-    (cd "$ROOT/bench/adapters/express" && install_packages && cp -R ../../../adapters/node/{dist,esm} node_modules/connect-session-store-pg/)
+    (cd "$ROOT/bench/adapters/express" && install_with_store)
     PYTHON=$PYTHON "$ROOT/adapters/acceptance/servers/django/build"
-    "$ROOT/adapters/php/install" php8.2-cli php8.2-pgsql php-symfony-http-foundation
+    "$ROOT/adapters/install" php8.2-cli php8.2-pgsql php-symfony-http-foundation
     maven -f "$ROOT/adapters/java" -Dmaven.test.skip install
     maven -f "$ROOT/bench/adapters/spring" package
     (cd "$ROOT/adapters/rust" && . ./cargo.sh && offer_cargo && run cargo build --quiet --locked --release -p bench-axum)

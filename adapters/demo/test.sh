@@ -7,24 +7,15 @@ cd "$(dirname "$0")"
 # shellcheck source=adapters/node/node.sh
 . ../node/node.sh
 
-offer_packages() { # Debian's
-    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return
-    apt-get update -q </dev/null
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" </dev/null
-}
-
 if ! offer_node; then
     echo 'Node 20 or newer is missing' >&2
     exit 3
 fi
-if ! [ -x /usr/bin/chromium ] && ! offer_packages chromium; then
-    echo 'Chromium is missing: /usr/bin/chromium' >&2
-    exit 3
-fi
+[ -x /usr/bin/chromium ] || ../install chromium
 ./install
 npm run --silent check
 if [ -n "${SCREENSHOT:-}${SCREENSHOTS:-}" ]; then
-    offer_packages fonts-inter fonts-urw-base35
+    ../install fonts-inter fonts-urw-base35
     npm run --silent screenshot
 else
     npm test --silent

@@ -3,9 +3,7 @@
 
 offer_maven() { # false where it is missing and cannot be installed
     if ! command -v mvn >/dev/null || ! command -v javac >/dev/null; then
-        [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
-        echo 'installing maven and openjdk-17-jdk-headless with apt'
-        apt-get -qq update && apt-get -qq install -y --no-install-recommends maven openjdk-17-jdk-headless >/dev/null
+        "$(dirname "${BASH_SOURCE[0]}")/../install" maven openjdk-17-jdk-headless
     fi
 }
 

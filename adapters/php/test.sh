@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-./install php8.2-cli php8.2-pgsql php8.2-xml phpunit php-codesniffer composer php-symfony-framework-bundle \
+../install php8.2-cli php8.2-pgsql php8.2-xml phpunit php-codesniffer composer php-symfony-framework-bundle \
     php-symfony-security-bundle php-symfony-yaml php-laravel-framework
 
 package() { # Composer installs it, without a registry
