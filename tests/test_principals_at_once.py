@@ -87,6 +87,22 @@ def test_a_session_that_expires_while_others_of_its_principal_are_waited_for_has
     assert waiting.result(timeout=10) == result
 
 
+@pytest.mark.parametrize("change", [
+    "session_login(NULL, 'ada', sid => 'new')", "session_login('visit', 'ada', sid => 'new')", "session_bind('visit', 'ada')",
+])  # fmt: skip
+@pytest.mark.parametrize("call, left", {
+    "session_revoke_others('own')": ["own"], "session_revoke_all('ada', 'own')": ["own"], "session_revoke_all('ada')": [],
+}.items())  # fmt: skip
+def test_who_ends_all_sessions_waits_for_those_that_are_being_bound(database, client, other, call, left, change):
+    login(client, "ada", "own")
+    client.execute(f"SELECT session_create('{{}}', 'visit'); BEGIN; SELECT {change}")
+    waiting = database.later(other, "SELECT count(*) FROM " + call)
+    client.execute("COMMIT")
+    assert waiting.result(timeout=10) == 2 - len(left)
+    assert one(client, "SELECT count(*) FROM session_find('ada')") == len(left)
+    assert live(client, "own") == left
+
+
 @pytest.mark.parametrize("call, sqlstate_or_value", {"session_destroy('s')": False, "session_set('s', 'k', '2')": "P0002"}.items())
 def test_who_waits_for_a_login_has_nothing_after_it(database, client, other, call, sqlstate_or_value):
     client.execute("SELECT session_create('{}', 's')")
