@@ -103,6 +103,16 @@ def test_who_ends_all_sessions_waits_for_those_that_are_being_bound(database, cl
     assert live(client, "own") == left
 
 
+def test_the_others_are_those_of_whom_the_session_belongs_to_when_the_wait_is_over(database, client, other):
+    login(client, "ada", "own", "a")
+    login(client, "eve", "e")
+    client.execute("BEGIN; SELECT session_bind('own', 'eve')")
+    waiting = database.later(other, "SELECT count(*) FROM session_revoke_others('own')")
+    client.execute("COMMIT")
+    assert waiting.result(timeout=10) == 1
+    assert live(client, "own", "a", "e") == ["own", "a"]
+
+
 @pytest.mark.parametrize("call, sqlstate_or_value", {"session_destroy('s')": False, "session_set('s', 'k', '2')": "P0002"}.items())
 def test_who_waits_for_a_login_has_nothing_after_it(database, client, other, call, sqlstate_or_value):
     client.execute("SELECT session_create('{}', 's')")
