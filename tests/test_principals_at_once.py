@@ -148,6 +148,17 @@ def test_a_login_that_waits_for_a_renewal_to_the_same_id_is_refused(database, cl
     assert one(client, "SELECT principal FROM session_load('n')") is None
 
 
+def test_no_login_takes_an_id_that_has_just_come_into_grace(database, client, other):
+    """Another's session, begun and renewed in a transaction that the login waits for."""
+    client.execute("SELECT session_create('{}', 's')")
+    client.execute("BEGIN; SELECT session_create('{}', 'n'), session_regenerate('n', 'm', '1 min')")
+    waiting = database.later(other, "SELECT session_login('s', 'ada', sid => 'n')")
+    client.execute("COMMIT")
+    assert outcome(waiting.result, 10) == "23505"
+    assert one(client, "SELECT principal FROM session_load('n')") is None
+    assert live(client, "s", "n", "m") == ["s", "n", "m"]
+
+
 @pytest.mark.parametrize("call", ["session_login('s', 'ada')", "session_regenerate('s')", "session_login('s', 'ada', sid => 'n')"])
 def test_a_session_that_ends_while_its_move_waits_is_begun_anew(database, client, other, call):
     client.execute("SELECT session_create('{\"k\": 1}', 's', deadline => clock_timestamp() + '0.5 s')")
