@@ -106,10 +106,13 @@ def test_who_meets_an_extension_that_is_dropped_and_created_is_told_so_or_answer
     owner.execute("CREATE EXTENSION session_store")
     end = time.monotonic() + 2 * SECONDS
 
+    def goes_on():
+        return time.monotonic() < end or len(answered) <= 100  # a slow machine takes longer
+
     def work(number):
         with bare_database.server.connect(bare_database.name, APP, autocommit=number > 0) as client:
             client.execute("SET statement_timeout = '30s'")
-            while time.monotonic() < end:
+            while goes_on():
                 for call in CALLS:
                     try:
                         client.execute(f"SELECT {call}".replace("'s'", f"'s{number}'").replace("'t'", f"'t{number}'"))
@@ -120,12 +123,11 @@ def test_who_meets_an_extension_that_is_dropped_and_created_is_told_so_or_answer
                 client.commit()
 
     working = [THREADS.submit(work, number) for number in range(4)]
-    while time.monotonic() < end:
+    while goes_on():
         owner.execute("DROP EXTENSION session_store")
         owner.execute("CREATE EXTENSION session_store")
     for client in working:
         client.result(timeout=60)
     others = [error for error in told if not is_told(error) and error.sqlstate not in BECAUSE_OF_THE_CALLS]
     assert not {(error.sqlstate, re.sub(r"\d+", "N", str(error))) for error in others}
-    assert len(answered) > 100
     assert one(owner, "SELECT session_read('s')") is not None

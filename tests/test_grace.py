@@ -98,6 +98,13 @@ def test_who_planted_an_id_before_a_renewal_without_a_grace_has_nothing_after_it
     assert one(client, "SELECT session_get($1, 'k')", kept) == 1
 
 
+def test_who_knew_an_id_before_a_login_has_nothing_when_the_session_is_nobodys_at_that_place_again(client):
+    client.execute("""SELECT session_create('{}', 'before'), session_regenerate('before', 'n', '1 min'),
+                             session_login('n', 'ada', sid => 'm'), session_login('m', 'ada', sid => 'n')""")
+    assert one(client, "SELECT session_bind('n', NULL)")
+    assert not one(client, "SELECT session_exist('before')")
+
+
 def test_a_look_up_that_hits_does_not_go_near_it(client):
     """Nor does a write: the table of the ids that sessions had is not even locked."""
     touched = "SELECT count(*) FROM pg_locks WHERE relation = 'session_moved'::regclass"

@@ -78,7 +78,7 @@ def load(database, disturb):
     try:
         wait_until(lambda: met["right"] > 500 or any(worker.done() for worker in workers))
         end = time.monotonic() + SECONDS
-        while time.monotonic() < end:
+        while time.monotonic() < end or met["right"] <= 1000:  # a slow machine takes longer
             disturb()
     finally:
         stop.set()
@@ -98,7 +98,6 @@ def test_calls_follow_a_schema_that_is_renamed(bare_database, owner, put_on):
 
     met = load(bare_database, rename)
     assert allowed(met) == {}
-    assert met["right"] > 1000
 
 
 @pytest.mark.parametrize("put_on", ["", WATCH], ids=["plain", "watched"])
@@ -115,7 +114,6 @@ def test_calls_say_that_the_extension_is_gone(bare_database, owner, put_on):
     # A session that was there is not any more, and with it its row.
     gone = {key for key in met if key[0] == "wrong" or key == ("P0002", "there is no live session with this id")}
     assert allowed(Counter({key: count for key, count in met.items() if key not in gone})) == {}
-    assert met["right"] > 1000
 
 
 DROPS = {

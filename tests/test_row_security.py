@@ -171,6 +171,7 @@ def request(client, rng, sid, principal):
     client.execute("ROLLBACK" if kind > 0.7 else "COMMIT")
 
 
+@pytest.mark.timeout(900)  # a slow server takes minutes
 def test_behind_pgbouncer_nothing_leaks_from_one_client_to_the_next(owner, pool):
     create_notes(owner, "text", "(SELECT session_principal())")
     owner.execute("""SELECT session_login(NULL, name, jsonb_build_object('of', name), 'p ' || name)
@@ -187,5 +188,5 @@ def test_behind_pgbouncer_nothing_leaks_from_one_client_to_the_next(owner, pool)
                     backends.add(one(client, "SELECT pg_backend_pid()"))
 
     for client in [THREADS.submit(work, principal) for principal in ("ada", "eve")]:
-        client.result(timeout=240)
+        client.result(timeout=840)
     assert len(backends) == 1
