@@ -12,6 +12,9 @@ use UnexpectedValueException;
  */
 final class Payload
 {
+    /** What PHP's own formats make of an empty session, and igbinary and msgpack. */
+    private const EMPTY = ['', 'a:0:{}', "\0\0\0\2\x14\0", "\x80", "\x90"];
+
     /**
      * What two requests made of the same session, put together.
      *
@@ -44,7 +47,7 @@ final class Payload
 
     public static function isEmpty(string $payload): bool
     {
-        return $payload === '' || $payload === 'a:0:{}';
+        return in_array($payload, self::EMPTY, true);
     }
 
     /**
@@ -81,18 +84,46 @@ final class Payload
             return $ours;
         }
         $before = is_array($base) ? $base : [];
-        if (self::isAppendedTo($before, $ours) && self::isAppendedTo($before, $theirs)) {
-            return [...$theirs, ...array_slice($ours, count($before))];
+        $lists = array_filter([$before, $ours ?? [], $theirs ?? []], array_is_list(...));
+        if (count($lists) === 3 && ($before || ($ours && $theirs))) {
+            return self::mergeLists($before, $ours ?? [], $theirs ?? []);
         }
         $merged = [];
         foreach (array_keys(($theirs ?? []) + ($ours ?? [])) as $key) {
-            $value = self::mergeValues($before[$key] ?? null, $ours[$key] ?? null, $theirs[$key] ?? null);
+            $values = [$before[$key] ?? null, $ours[$key] ?? null, $theirs[$key] ?? null];
+            // Two new ones under a number have come there by chance, and are not to become one of both.
+            $value = is_int($key) && $values[0] === null ? $values[1] ?? $values[2] : self::mergeValues(...$values);
             if ($value !== null) {
                 $merged[$key] = $value;
             }
         }
 
         return $merged === [] && ($ours === null || $theirs === null) ? null : $merged;
+    }
+
+    /**
+     * What has been appended stands behind what the other has made of the rest. Where both have made something of it,
+     * it is merged place by place, if all is in its place still.
+     *
+     * @param list<string|array> $base
+     * @param list<string|array> $ours
+     * @param list<string|array> $theirs
+     *
+     * @return list<string|array>
+     */
+    private static function mergeLists(array $base, array $ours, array $theirs): array
+    {
+        $count = count($base);
+        if (self::isAppendedTo($base, $ours)) {
+            return [...$theirs, ...array_slice($ours, $count)];
+        }
+        if (self::isAppendedTo($base, $theirs)) {
+            return [...$ours, ...array_slice($theirs, $count)];
+        }
+
+        return count($ours) === $count && count($theirs) === $count
+            ? array_map(self::mergeValues(...), $base, $ours, $theirs)
+            : $ours;
     }
 
     /** Two arrays, or one that the other request has removed while this one put something in. */
@@ -104,9 +135,9 @@ final class Payload
         return is_array($ours ?? $base) && is_array($theirs ?? $base);
     }
 
-    private static function isAppendedTo(array $list, ?array $longer): bool
+    private static function isAppendedTo(array $list, array $longer): bool
     {
-        return $longer !== null && array_is_list($longer) && array_slice($longer, 0, count($list)) === $list;
+        return array_slice($longer, 0, count($list)) === $list;
     }
 
     /**

@@ -38,6 +38,8 @@ class PostgreSqlSessionHandler implements
     /** What makes the session of the new id out of the one that session_regenerate_id() gives up. */
     private ?Closure $renewal = null;
     private ?Login $login = null;
+    /** For how long this request has the session and its cookie remembered. */
+    private ?int $remembered = null;
 
     /**
      * @param PDO|PgSql\Connection|Closure|string $connection PDO's DSN, for a persistent connection that is opened when
@@ -68,7 +70,7 @@ class PostgreSqlSessionHandler implements
     public function open(string $path, string $name): bool
     {
         $this->store->reconnect();
-        $this->looked = $this->failure = null;
+        $this->looked = $this->failure = $this->remembered = null;
 
         return true;
     }
@@ -177,13 +179,18 @@ class PostgreSqlSessionHandler implements
             throw new LogicException('A login comes before any output: PHP renews no id after it.');
         }
         $login = $this->login = new Login($principal, $attributes, $maxSessions);
+        $remembered = $this->remembered; // PHP closes and opens the session to renew its id
         try {
             session_regenerate_id(true);
         } finally {
             $this->login = null;
         }
         if ($this->session()->hasEnded()) {
+            $this->withdrawCookie(session_id()); // now, for output may send it before the session is written
             return false;
+        }
+        if ($remembered !== null) {
+            $this->sendCookie($remembered);
         }
         if ($login->changedUser) {
             self::forget();
@@ -193,21 +200,19 @@ class PostgreSqlSessionHandler implements
     }
 
     /**
-     * Gives the session this lifetime from now on, and the cookie as well: "remember me", or a cookie that rolls.
+     * Gives the session this lifetime from now on, and the cookie as well: "remember me", or a cookie that rolls. At
+     * zero or less it ends.
      *
      * @return bool false if the session has ended meanwhile, whose cookie is left alone
      */
     public function remember(int $seconds): bool
     {
         if (!$this->session()->extend($seconds)) {
+            $this->withdrawCookie(session_id());
             return false;
         }
-        if (filter_var(ini_get('session.use_cookies'), FILTER_VALIDATE_BOOLEAN)) {
-            $this->withdrawCookie(session_id());
-            $parameters = session_get_cookie_params();
-            unset($parameters['lifetime']);
-            setcookie(session_name(), session_id(), ['expires' => time() + $seconds] + $parameters);
-        }
+        $this->remembered = $seconds;
+        $this->sendCookie($seconds);
 
         return true;
     }
@@ -267,6 +272,16 @@ class PostgreSqlSessionHandler implements
     private static function isLogout(): bool
     {
         return !$_SESSION || self::isCalledBy('invalidate', Symfony::class);
+    }
+
+    private function sendCookie(int $seconds): void
+    {
+        if (filter_var(ini_get('session.use_cookies'), FILTER_VALIDATE_BOOLEAN)) {
+            $this->withdrawCookie(session_id());
+            $parameters = session_get_cookie_params();
+            unset($parameters['lifetime']);
+            setcookie(session_name(), session_id(), ['expires' => time() + $seconds] + $parameters);
+        }
     }
 
     /**

@@ -68,7 +68,10 @@ final class Serialized
                 break;
             case 'C':
                 $this->quoted();
-                $this->take((int) $this->match('/\G:(\d+):\{/'));
+                $inner = $this->take((int) $this->match('/\G:(\d+):\{/'));
+                if (preg_match('/[rR]:\d+;/', $inner)) {
+                    throw new UnexpectedValueException(); // it counts from the payload's beginning
+                }
                 $this->match('/\G(\})/');
                 break;
             default:

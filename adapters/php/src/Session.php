@@ -80,10 +80,16 @@ final class Session
     }
 
     /**
-     * Gives it another lifetime, now or when it begins. False if it has ended.
+     * Gives it another lifetime, now or when it begins; one that is over ends it. False if it has ended.
      */
     public function extend(int $lifetime): bool
     {
+        if ($lifetime <= 0) {
+            if ($this->isStored()) {
+                $this->store->destroy($this->id);
+            }
+            $this->version = null;
+        }
         $this->lifetime = $lifetime;
 
         return $this->version === 0 || ($this->isStored() && $this->store->touch($this->id, $lifetime));
@@ -146,7 +152,7 @@ final class Session
             $login->principal,
             $login->attributes,
             $login->maxSessions,
-            $lifetime,
+            $this->lifetime ?? $lifetime,
         );
         $session = $this->under($id, $found[0]->version ?? null);
         $session->stored = $found[0]->payload ?? '';
@@ -164,6 +170,7 @@ final class Session
         $session->base = $this->base;
         $session->stored = $this->stored;
         $session->version = $version;
+        $session->lifetime = $this->lifetime;
 
         return $session;
     }

@@ -6,6 +6,7 @@ namespace SessionStore;
 
 use Closure;
 use DateTimeImmutable;
+use InvalidArgumentException;
 use PDO;
 use PgSql;
 
@@ -83,6 +84,9 @@ final class Store
      */
     public function release(string $id, string $payload, int $version, ?int $lifetime = null): ?int
     {
+        if (!self::isText($id)) {
+            return null;
+        }
         $saved = $this->value(self::RELEASE, $id, '\x' . bin2hex($payload), $version, self::interval($lifetime));
 
         return $saved === null ? null : (int) $saved;
@@ -90,12 +94,12 @@ final class Store
 
     public function destroy(string $id): bool
     {
-        return (bool) $this->value(self::DESTROY, $id);
+        return self::isText($id) && (bool) $this->value(self::DESTROY, $id);
     }
 
     public function touch(string $id, int $lifetime): bool
     {
-        return (bool) $this->value(self::TOUCH, $id, self::interval($lifetime));
+        return self::isText($id) && (bool) $this->value(self::TOUCH, $id, self::interval($lifetime));
     }
 
     /**
@@ -191,6 +195,13 @@ final class Store
      */
     private function rows(string $sql, int|string|null ...$parameters): array
     {
+        foreach ($parameters as $parameter) {
+            if (is_string($parameter) && str_contains($parameter, "\0")) {
+                // The drivers would cut it off there, and make one user another.
+                throw new InvalidArgumentException('Text for the database cannot hold a zero byte.');
+            }
+        }
+
         return ($this->connection ??= $this->connect())->rows($sql, $parameters);
     }
 

@@ -17,6 +17,21 @@ final class KernelTest extends TestCase
         return json_decode($answer->body, true);
     }
 
+    public function testAnAuthenticatorThatSucceedsWithEachRequestLogsInOnce(): void
+    {
+        $browser = self::browser();
+        $browser->headers = 'Authorization: Basic ' . base64_encode('ada:secret') . "\r\n";
+        self::ask($browser, 'set?key=cart');
+        $id = $browser->id();
+        self::assertSame('ada', self::principal($id));
+        self::ask($browser, 'set?key=size');
+        $tabs = array_map(static fn (int $tab): callable => $browser->begin("kernel/set?key=k$tab"), range(0, 7));
+        array_walk($tabs, static fn (callable $answer) => $answer());
+        self::assertCount(10, array_diff(self::ask($browser, 'look?')['keys'], ['_security_main']));
+        self::assertSame($id, $browser->id());
+        self::assertSame(1, self::rows());
+    }
+
     public function testLoginAndLogout(): void
     {
         self::awaitEarlyInAMinute();

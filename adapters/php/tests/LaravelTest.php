@@ -178,6 +178,46 @@ final class LaravelTest extends TestCase
         self::assertSame(['7', '7'], [self::principal($before), self::principal($this->cookie)]);
     }
 
+    public function testOneThatIsRegeneratedBeforeALoginIsMovedByIt(): void
+    {
+        $this->put('a', 1);
+        $before = $this->cookie;
+        $this->visit(static function (Store $session, Application $app): void {
+            $session->regenerate();
+            $app->make('auth')->guard()->login(new GenericUser(['id' => 7, 'remember_token' => '']));
+        });
+        self::assertFalse(self::exists($before));
+        self::assertSame('7', self::principal($this->cookie));
+        self::assertSame(1, $this->get('a'));
+        self::assertSame(1, self::rows());
+    }
+
+    public function testOneThatIsRegeneratedBeforeALoginAsSomebodyElseIsTheirs(): void
+    {
+        $this->logIn(7);
+        $before = $this->cookie;
+        $this->visit(static function (Store $session, Application $app): void {
+            $session->regenerate();
+            $app->make('auth')->guard()->login(new GenericUser(['id' => 8, 'remember_token' => '']));
+        });
+        self::assertFalse(self::exists($before));
+        self::assertSame('8', self::principal($this->cookie));
+        self::assertTrue($this->visit(static fn (Store $session): bool => in_array(8, $session->all(), true)));
+    }
+
+    public function testOneThatIsRegeneratedAndInvalidatedEnds(): void
+    {
+        $this->logIn(7);
+        $before = $this->cookie;
+        $this->visit(static function (Store $session, Application $app): void {
+            $session->regenerate();
+            $app->make('auth')->guard()->logout();
+            $session->invalidate();
+        });
+        self::assertFalse(self::exists($before));
+        self::assertNull(self::principal($this->cookie));
+    }
+
     public function testALogoutEndsTheSession(): void
     {
         $this->logIn(7);

@@ -72,13 +72,29 @@ final class PayloadTest extends TestCase
             ['l' => [['q' => 5], ['q' => 6]]],
         ];
         yield 'shown by us while they add another' => [
-            ['f' => ['a'], 'x' => 1], ['x' => 1], ['f' => ['a', 'b'], 'x' => 1], ['f' => [1 => 'b'], 'x' => 1],
+            ['f' => ['a'], 'x' => 1], ['x' => 1], ['f' => ['a', 'b'], 'x' => 1], ['f' => ['b'], 'x' => 1],
         ];
         yield 'shown by them while we add another' => [
-            ['f' => ['a'], 'x' => 1], ['f' => ['a', 'b'], 'x' => 1], ['x' => 1], ['x' => 1, 'f' => [1 => 'b']],
+            ['f' => ['a'], 'x' => 1], ['f' => ['a', 'b'], 'x' => 1], ['x' => 1], ['x' => 1, 'f' => ['b']],
         ];
         yield 'removed by us, changed by them' => [['a' => ['x' => 1]], [], ['a' => ['x' => 2]], []];
         yield 'emptied by us' => [['a' => 1], [], ['a' => 1, 'b' => 2], ['b' => 2]];
+        yield 'shifted by us, appended by them' => [
+            ['q' => ['a', 'b']], ['q' => ['b']], ['q' => ['a', 'b', 'c']], ['q' => ['b', 'c']],
+        ];
+        yield 'changed by them, appended by us' => [
+            ['q' => [['n' => 1]]], ['q' => [['n' => 1], ['n' => 2]]], ['q' => [['n' => 5]]],
+            ['q' => [['n' => 5], ['n' => 2]]],
+        ];
+        yield 'shifted by us, changed by them' => [
+            ['q' => [['n' => 1], ['n' => 2]]], ['q' => [['n' => 2]]], ['q' => [['n' => 9], ['n' => 2]]],
+            ['q' => [['n' => 2]]],
+        ];
+        yield 'two things that came under a number by chance' => [
+            ['c' => [1 => ['sku' => 'b']]], ['c' => [1 => ['sku' => 'b'], 2 => ['sku' => 'x', 'qty' => 1]]],
+            ['c' => [1 => ['sku' => 'b'], 2 => ['sku' => 'y', 'size' => 'L']]],
+            ['c' => [1 => ['sku' => 'b'], 2 => ['sku' => 'x', 'qty' => 1]]],
+        ];
         yield 'numbers as keys' => [
             ['n' => [7 => 'a']], ['n' => [7 => 'a', 9 => 'b']], ['n' => [7 => 'a', -2 => 'c']],
             ['n' => [7 => 'a', -2 => 'c', 9 => 'b']],
@@ -129,6 +145,7 @@ final class PayloadTest extends TestCase
         $object = new stdClass();
         yield 'an object twice' => [serialize(['a' => $object, 'b' => $object]), 'php_serialize'];
         yield 'an object within itself' => ['a|O:8:"stdClass":1:{s:1:"o";r:1;}', 'php'];
+        yield 'a reference within what an object wrote itself' => ['a|C:1:"L":4:{r:2;}', 'php'];
         yield 'php_binary' => ["\1ai:1;", 'php_binary'];
         yield 'igbinary' => ["\0\0\0\2\x14\1\x11\1a\6\1", 'igbinary'];
         yield 'encrypted' => ['eyJpdiI6IkJ', 'php_serialize'];
@@ -150,6 +167,14 @@ final class PayloadTest extends TestCase
         self::assertNull(Payload::merge('', $payload, 'x|i:1;', $format));
         self::assertNull(Payload::merge($payload, '', '', $format));
         self::assertNull(Payload::without($payload, 'a', $format));
+    }
+
+    public function testAnEmptySessionIsOneInEachFormat(): void
+    {
+        foreach (['', serialize([]), "\0\0\0\2\x14\0"] as $empty) {
+            self::assertTrue(Payload::isEmpty($empty));
+        }
+        self::assertFalse(Payload::isEmpty(serialize([0])));
     }
 
     public function testTextThatLooksLikeAReferenceIsNone(): void

@@ -149,6 +149,29 @@ final class RenewalTest extends TestCase
         self::assertSame(0, self::rows());
     }
 
+    public function testALateLoginSendsNoCookieWithItsFirstOutputEither(): void
+    {
+        $browser = self::browser();
+        $browser->visit('set', 'a', 1);
+        $late = $browser->begin('loginThenOutput', 'ada', 500);
+        usleep(200_000);
+        $browser->visit('login', 'ada');
+        $answer = $late();
+        self::assertStringStartsWith('0', ltrim($answer->body));
+        self::assertSame([], $answer->cookies());
+    }
+
+    public function testNobodyBecomesAnotherUserByAZeroByte(): void
+    {
+        foreach ([[], ['connection' => 'pgsql']] as $with) {
+            $browser = self::browser(...$with);
+            $browser->visit('set', 'a', 1);
+            self::assertSame('InvalidArgumentException', $browser->visit('fail', 'login', "ada\0x"));
+            self::assertSame(0, self::one('SELECT count(*) FROM session WHERE principal IS NOT NULL'));
+            self::assertSame('InvalidArgumentException', $browser->visit('fail', 'revokeAll', "ada\0x"));
+        }
+    }
+
     public function testALoginThatCannotSendItsCookieIsNone(): void
     {
         $browser = self::browser();
@@ -187,6 +210,17 @@ final class RenewalTest extends TestCase
         self::assertGreaterThan(7190, self::secondsLeft($browser->id()));
         $browser->visit('login', 'ada');
         self::assertLessThan(700, self::secondsLeft($browser->id()));
+    }
+
+    public function testWhoIsRememberedBeforeTheLoginIsSoAfterIt(): void
+    {
+        $browser = self::browser(lifetime: 600);
+        $browser->visit('set', 'a', 1);
+        $answer = $browser->ask('rememberAndLogIn', 7200);
+        self::assertCount(1, preg_grep('/^Set-Cookie:/', $answer->headers));
+        self::assertStringContainsString('Max-Age=7200', $answer->header('Set-Cookie'));
+        self::assertGreaterThan(7190, self::secondsLeft($browser->id()));
+        self::assertSame('ada', self::principal($browser->id()));
     }
 
     public function testDevices(): void

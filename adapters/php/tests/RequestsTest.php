@@ -212,6 +212,17 @@ final class RequestsTest extends TestCase
         self::assertEqualsWithDelta(5030, self::secondsLeft($browser->id()), 31);
     }
 
+    public function testASessionWithNoTimeLeftEnds(): void
+    {
+        foreach ([0, -5] as $seconds) {
+            $browser = self::browser();
+            $browser->visit('set', 'a', 1);
+            self::assertFalse($browser->visit('remember', $seconds));
+            self::assertFalse(self::exists($browser->id()));
+        }
+        self::assertSame(0, self::rows());
+    }
+
     public function testNobodyIsRememberedWithoutASession(): void
     {
         $browser = self::browser();

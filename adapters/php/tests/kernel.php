@@ -1,12 +1,11 @@
 <?php
 
 /**
- * An application of Symfony's framework, with the configuration and the listener that the README has.
+ * An application of Symfony's framework, with the configuration that the README has.
  */
 
 declare(strict_types=1);
 
-use App\BindSession;
 use SessionStore\Tests\Readme;
 use Symfony\Bundle\FrameworkBundle\FrameworkBundle;
 use Symfony\Bundle\FrameworkBundle\Kernel\MicroKernelTrait;
@@ -19,13 +18,6 @@ use Symfony\Component\Routing\Loader\Configurator\RoutingConfigurator;
 
 require 'Symfony/Bundle/FrameworkBundle/autoload.php';
 require 'Symfony/Bundle/SecurityBundle/autoload.php';
-
-eval(<<<'PHP'
-    namespace App;
-    use SessionStore\PostgreSqlSessionHandler;
-    use Symfony\Component\EventDispatcher\Attribute\AsEventListener;
-    use Symfony\Component\Security\Http\Event\LoginSuccessEvent;
-    PHP . Readme::block('php', 'LoginSuccessEvent'));
 
 final class Shop extends Kernel
 {
@@ -55,7 +47,6 @@ final class Shop extends Kernel
             ]]]],
             'firewalls' => ['main' => ['http_basic' => null, 'logout' => ['path' => '/kernel/logout']]],
         ]);
-        $container->services()->set(BindSession::class)->autowire()->autoconfigure();
     }
 
     protected function configureRoutes(RoutingConfigurator $routes): void

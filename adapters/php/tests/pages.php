@@ -129,6 +129,24 @@ return [
         $sessions->login($user);
         $_SESSION[$key] = $value;
     },
+    'fail' => static function (PostgreSqlSessionHandler $sessions, string $call, mixed ...$arguments): string {
+        try {
+            $sessions->$call(...$arguments);
+            return '';
+        } catch (Throwable $exception) {
+            return get_class($exception);
+        }
+    },
+    'loginThenOutput' => static function (PostgreSqlSessionHandler $sessions, string $user, int $waiting) use ($wait) {
+        $wait($waiting);
+        echo (int) $sessions->login($user);
+        while (ob_get_level()) {
+            ob_end_flush();
+        }
+        flush();
+    },
+    'rememberAndLogIn' => static fn (PostgreSqlSessionHandler $sessions, int $seconds): bool
+        => $sessions->remember($seconds) && $sessions->login('ada'),
     'loginAfterOutput' => static function (PostgreSqlSessionHandler $sessions): string {
         while (ob_get_level()) {
             ob_end_flush();

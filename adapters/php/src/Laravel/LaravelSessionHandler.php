@@ -72,8 +72,11 @@ final class LaravelSessionHandler implements SessionHandlerInterface
      */
     public function destroy(string $id): bool
     {
-        $isOpen = $this->renewal || $this->session?->id === $id;
-        if ($isOpen && self::isRenewed()) {
+        $calls = self::callsOfStore();
+        // After regenerate() it has an id that is nowhere yet.
+        $isMigrated = $this->session && in_array('migrate', $calls, true);
+        $isOpen = $this->renewal || $this->session?->id === $id || $isMigrated;
+        if ($isMigrated && !in_array('invalidate', $calls, true)) { // which calls migrate, too
             $this->renewal = $this->renewalOf($this->session);
             return true;
         }
@@ -120,15 +123,16 @@ final class LaravelSessionHandler implements SessionHandlerInterface
             : $session->renewed($id);
     }
 
-    /** Store::invalidate() calls Store::migrate(), too. */
-    private static function isRenewed(): bool
+    /**
+     * @return list<string> which functions of Laravel's session have led here
+     */
+    private static function callsOfStore(): array
     {
         $calls = array_filter(
             debug_backtrace(DEBUG_BACKTRACE_IGNORE_ARGS, 20),
             static fn (array $frame): bool => ($frame['class'] ?? '') === IlluminateStore::class,
         );
-        $functions = array_column($calls, 'function');
 
-        return in_array('migrate', $functions, true) && !in_array('invalidate', $functions, true);
+        return array_column($calls, 'function');
     }
 }
