@@ -1,6 +1,7 @@
 package shop;
 
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Collectors;
 
 import com.zaxxer.hikari.HikariDataSource;
@@ -51,7 +52,7 @@ class Shop {
 
 	@Bean
 	PrincipalAttributesResolver browser(HttpServletRequest request) {
-		return (session) -> Map.of("browser", request.getHeader("User-Agent"));
+		return (session) -> Map.of("browser", Objects.toString(request.getHeader("User-Agent"), ""));
 	}
 
 	@RestController

@@ -13,7 +13,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
  */
 public final class JsonAttributeSerializer implements AttributeSerializer {
 
-	/** What jsonb would refuse is kept as the text of the JSON. */
+	/** What jsonb would refuse, or looks like this, is kept as the text of the JSON. */
 	private static final String TEXT = "@json";
 
 	private static final String NUL = "\\u0000";
@@ -28,7 +28,8 @@ public final class JsonAttributeSerializer implements AttributeSerializer {
 	public JsonNode serialize(Object value) {
 		try {
 			String json = this.mapper.writeValueAsString(value);
-			return json.contains(NUL) ? JsonNodeFactory.instance.objectNode().put(TEXT, json) : Json.read(json);
+			JsonNode node = Json.read(json);
+			return (json.contains(NUL) || isText(node)) ? JsonNodeFactory.instance.objectNode().put(TEXT, json) : node;
 		}
 		catch (JsonProcessingException ex) {
 			throw new UncheckedIOException(ex);
@@ -37,13 +38,16 @@ public final class JsonAttributeSerializer implements AttributeSerializer {
 
 	@Override
 	public Object deserialize(JsonNode json) {
-		boolean isText = json.size() == 1 && json.path(TEXT).isTextual();
 		try {
-			return this.mapper.readValue(isText ? json.path(TEXT).textValue() : json.toString(), Object.class);
+			return this.mapper.readValue(isText(json) ? json.path(TEXT).textValue() : json.toString(), Object.class);
 		}
 		catch (JsonProcessingException ex) {
 			throw new UncheckedIOException(ex);
 		}
+	}
+
+	private static boolean isText(JsonNode json) {
+		return json.size() == 1 && json.path(TEXT).isTextual();
 	}
 
 }

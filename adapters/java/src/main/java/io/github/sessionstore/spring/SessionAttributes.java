@@ -6,6 +6,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Stream;
 
 import com.fasterxml.jackson.databind.JsonNode;
 
@@ -37,6 +38,11 @@ final class SessionAttributes {
 			this.values.put(name, this.serializer.deserialize(this.stored.get(name)));
 		}
 		return this.values.get(name);
+	}
+
+	/** As the database has them. */
+	SessionAttributes stored() {
+		return new SessionAttributes(this.serializer, this.stored);
 	}
 
 	void set(String name, Object value) {
@@ -83,6 +89,13 @@ final class SessionAttributes {
 		this.set.clear();
 	}
 
+	/** The database has dropped one. */
+	void forget(String name) {
+		this.stored.remove(name);
+		this.values.remove(name);
+		this.set.remove(name);
+	}
+
 	/**
 	 * The database has dropped what is stored. What was set stays, and is to be saved.
 	 */
@@ -92,6 +105,10 @@ final class SessionAttributes {
 	}
 
 	record Changes(Map<String, JsonNode> patch, List<String> removed) {
+
+		Stream<String> names() {
+			return Stream.concat(this.patch.keySet().stream(), this.removed.stream());
+		}
 
 		boolean isEmpty() {
 			return this.patch.isEmpty() && this.removed.isEmpty();

@@ -230,7 +230,8 @@ final class SessionFunctions {
 		if (lifetime == null) {
 			return null;
 		}
-		return lifetime.isNegative() ? "0" : String.valueOf(Math.min(lifetime.toMillis() / 1000.0, LONGEST_LIFETIME));
+		double seconds = Math.max(lifetime.toMillis(), 1) / 1000.0;
+		return lifetime.isNegative() ? "0" : String.valueOf(Math.min(seconds, LONGEST_LIFETIME));
 	}
 
 	/**
@@ -287,8 +288,9 @@ final class SessionFunctions {
 
 	/**
 	 * Whether a pooled connection turned out to have ended, as all have when the server
-	 * was restarted. The pool drops it, and the statement can be said again: a change
-	 * that has been made changes nothing more.
+	 * was restarted. The pool drops it, and the statement is said again. If it had been
+	 * done, and only its answer was lost, a login or a renewal finds no session, and a
+	 * value that was taken is gone.
 	 */
 	private static boolean isLostConnection(DataAccessResourceFailureException ex) {
 		return !(ex instanceof CannotGetJdbcConnectionException)

@@ -13,6 +13,8 @@ import javax.sql.DataSource;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import jakarta.servlet.ServletResponse;
+import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpSession;
 
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.session.DelegatingIndexResolver;
@@ -177,19 +179,34 @@ public class SessionStoreRepository implements FindByIndexNameSessionRepository<
 	@Override
 	public SessionStoreSession findById(String id) {
 		Request current = this.request.get();
-		if (current != null && current.response().isCommitted() && current.sessions().containsKey(id)) {
-			return current.sessions().get(id);
+		if (current != null && current.response.isCommitted() && current.sessions.containsKey(id)) {
+			return current.sessions.get(id);
 		}
 		Map<String, JsonNode> stored = this.functions.fetch(id);
 		SessionStoreSession session = (stored != null) ? SessionStoreSession.load(this, id, attributes(stored)) : null;
 		if (current != null && session != null) {
-			current.sessions().put(id, session);
+			current.sessions.put(id, session);
 		}
 		return session;
 	}
 
 	void beginRequest(ServletResponse response) {
-		this.request.set(new Request(response, new HashMap<>()));
+		this.request.set(new Request(response));
+	}
+
+	/** Spring Session's request, which knows the session. */
+	void serve(HttpServletRequest request) {
+		this.request.get().served = request;
+	}
+
+	/**
+	 * Returns the session of the request that this thread serves.
+	 * @return the session, or {@code null} if there is none, or no
+	 * {@link SessionStoreRepositoryFilter} around the request
+	 */
+	public HttpSession getCurrentSession() {
+		Request current = this.request.get();
+		return (current != null && current.served != null) ? current.served.getSession(false) : null;
 	}
 
 	void endRequest() {
@@ -242,6 +259,10 @@ public class SessionStoreRepository implements FindByIndexNameSessionRepository<
 	@SuppressWarnings("unchecked")
 	public <T> T popAttribute(String id, String attributeName) {
 		JsonNode value = this.functions.pop(storedId(id), attributeName);
+		SessionStoreSession loaded = (this.request.get() != null) ? this.request.get().find(id) : null;
+		if (loaded != null) {
+			loaded.forget(attributeName);
+		}
 		return (value != null) ? (T) this.attributeSerializer.deserialize(value) : null;
 	}
 
@@ -363,8 +384,29 @@ public class SessionStoreRepository implements FindByIndexNameSessionRepository<
 		this.renewals.remove(id);
 	}
 
-	/** What this thread's request has loaded, by the ids that it asked for. */
-	private record Request(ServletResponse response, Map<String, SessionStoreSession> sessions) {
+	/** What is known of this thread's request. */
+	private static final class Request {
+
+		private final ServletResponse response;
+
+		/** What it has loaded, by the ids that it asked for. */
+		private final Map<String, SessionStoreSession> sessions = new HashMap<>();
+
+		private HttpServletRequest served;
+
+		Request(ServletResponse response) {
+			this.response = response;
+		}
+
+		/** The one that has the id now. */
+		SessionStoreSession find(String id) {
+			return this.sessions.values()
+				.stream()
+				.filter((session) -> session.getId().equals(id))
+				.findAny()
+				.orElse(null);
+		}
+
 	}
 
 }

@@ -11,7 +11,8 @@ import org.springframework.session.web.http.SessionRepositoryFilter;
 
 /**
  * Spring Session's filter, which loads a session again when the answer has been sent,
- * only to compare ids. Around it, the repository remembers what this request has loaded.
+ * only to compare ids. Around it, the repository remembers what this request has loaded,
+ * and knows which session is the current one.
  */
 public final class SessionStoreRepositoryFilter extends SessionRepositoryFilter<SessionStoreSession> {
 
@@ -35,7 +36,10 @@ public final class SessionStoreRepositoryFilter extends SessionRepositoryFilter<
 			throws IOException, ServletException {
 		this.repository.beginRequest(response);
 		try {
-			this.filter.doFilter(request, response, chain);
+			this.filter.doFilter(request, response, (served, answer) -> {
+				this.repository.serve((HttpServletRequest) served);
+				chain.doFilter(served, answer);
+			});
 		}
 		finally {
 			this.repository.endRequest();

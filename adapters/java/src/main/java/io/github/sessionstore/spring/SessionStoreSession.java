@@ -45,8 +45,6 @@ public final class SessionStoreSession implements Session {
 
 	private boolean principalSet;
 
-	private String principalBefore;
-
 	private String principalAttributes;
 
 	private SessionStoreSession(SessionStoreRepository repository, String id, String storedId,
@@ -97,10 +95,7 @@ public final class SessionStoreSession implements Session {
 	@Override
 	public void setAttribute(String attributeName, Object attributeValue) {
 		boolean isIndexed = repository().isIndexed(attributeName);
-		if (isIndexed && !this.principalSet) {
-			this.principalSet = true;
-			this.principalBefore = this.repository.principalOf(this);
-		}
+		this.principalSet |= isIndexed;
 		this.attributes.set(attributeName, attributeValue);
 		if (isIndexed && attributeValue != null) {
 			this.principalAttributes = this.repository.principalAttributesOf(this);
@@ -200,8 +195,14 @@ public final class SessionStoreSession implements Session {
 			end();
 			return;
 		}
-		Binding binding = binding();
 		Changes changes = this.attributes.changes(this.repository.getSaveMode());
+		Binding binding = binding(changes);
+		if (binding != null) {
+			changes = this.attributes.changes(this.repository.getSaveMode()); // all, if
+																				// the
+																				// rest is
+																				// dropped
+		}
 		if (changes.isEmpty() && binding == null && !isRenewed() && !this.lifetimeSet) {
 			return;
 		}
@@ -228,17 +229,27 @@ public final class SessionStoreSession implements Session {
 	}
 
 	/** Whose the session becomes; null if that stays, and nobody logs in anew. */
-	private Binding binding() {
-		if (!this.principalSet) {
+	private Binding binding(Changes changes) {
+		if (!this.principalSet && changes.names().noneMatch(this.repository::isIndexed)) {
 			return null;
 		}
 		String principal = this.repository.principalOf(this);
-		boolean isOther = !Objects.equals(principal, this.principalBefore);
-		if (isOther && principal != null && this.principalBefore != null) {
+		// Not of what was loaded, which may have been changed in its place.
+		String before = this.repository.principalOf(load(this.repository, this.storedId, this.attributes.stored()));
+		boolean isOther = !Objects.equals(principal, before);
+		if (isOther && principal != null && this.principalAttributes == null) {
+			this.principalAttributes = this.repository.principalAttributesOf(this);
+		}
+		if (isOther && principal != null && before != null) {
 			this.attributes.forgetStored(); // as the database will
 		}
 		boolean isLogin = principal != null && isRenewed();
 		return (isOther || isLogin) ? new Binding(principal, this.principalAttributes) : null;
+	}
+
+	/** It has been taken out of the database. */
+	void forget(String attributeName) {
+		this.attributes.forget(attributeName);
 	}
 
 	private void saved(Changes changes) {

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import com.zaxxer.hikari.HikariDataSource;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -119,6 +120,15 @@ class RepositoryTests {
 		assertThat(found.<Number>getAttribute("n").doubleValue()).isEqualTo(1.5);
 		assertThat(found.<List<?>>getAttribute("l")).hasSize(2);
 		assertThat(found.getAttributeNames()).doesNotContain("no");
+	}
+
+	@Test
+	void aMapOfAUsersIsNotTakenForWhatTheSerializerMakesOfText() {
+		this.repository.setAttributeSerializer(new JsonAttributeSerializer(new ObjectMapper()));
+		for (Object value : List.of(Map.of("@json", "[1,2]"), Map.of("@json", "a\0"), Map.of("@json", Map.of()),
+				"\0")) {
+			assertThat(load(saved("form", value)).<Object>getAttribute("form")).isEqualTo(value);
+		}
 	}
 
 	@Test
@@ -318,6 +328,14 @@ class RepositoryTests {
 	}
 
 	@Test
+	void theShortestIntervalIsNotForEver() {
+		SessionStoreSession session = saved("a", "b");
+		session.setMaxInactiveInterval(Duration.ofNanos(1));
+		this.repository.save(session);
+		assertThat(Database.column(session.getId(), "session_expiry < now() + '2 s'", Boolean.class)).isTrue();
+	}
+
+	@Test
 	void anIntervalOfZeroEndsTheSessionAndIsNotForEver() {
 		SessionStoreSession session = saved("a", "b");
 		session.setMaxInactiveInterval(Duration.ZERO);
@@ -453,6 +471,35 @@ class RepositoryTests {
 		next.setAttribute("secret", "x");
 		this.repository.save(next);
 		assertThat(load(next).getAttributeNames()).containsExactlyInAnyOrder("kept", "secret", CONTEXT);
+	}
+
+	@ParameterizedTest
+	@ValueSource(booleans = { false, true })
+	void aSecurityContextThatIsChangedInPlaceMakesTheSessionSomebodyElses(boolean renewed) {
+		SessionStoreSession session = saved("secret", "x");
+		session.setAttribute(CONTEXT, context(this.user));
+		this.repository.save(session);
+		SessionStoreSession found = load(session);
+		SecurityContextImpl context = found.getAttribute(CONTEXT);
+		context.setAuthentication(context(this.user + "'s brother").getAuthentication());
+		if (renewed) {
+			found.changeSessionId();
+		}
+		found.setAttribute(CONTEXT, context);
+		this.repository.save(found);
+		assertThat(Database.principal(found.getId())).isEqualTo(this.user + "'s brother");
+		assertThat(found.getAttributeNames()).containsExactly(CONTEXT);
+		assertThat(load(found).getAttributeNames()).containsExactly(CONTEXT);
+	}
+
+	@Test
+	void whoseASessionIsIsFoundAsTheSaveModeSays() {
+		this.repository.setSaveMode(SaveMode.ALWAYS);
+		SessionStoreSession session = load(saved(CONTEXT, context(this.user)));
+		SecurityContextImpl context = session.getAttribute(CONTEXT);
+		context.setAuthentication(context(this.user + "'s brother").getAuthentication());
+		this.repository.save(session);
+		assertThat(Database.principal(session.getId())).isEqualTo(this.user + "'s brother");
 	}
 
 	@Test

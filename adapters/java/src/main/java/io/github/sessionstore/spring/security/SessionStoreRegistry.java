@@ -16,8 +16,6 @@ import org.springframework.security.core.session.SessionInformation;
 import org.springframework.security.web.context.HttpSessionSecurityContextRepository;
 import org.springframework.session.FindByIndexNameSessionRepository;
 import org.springframework.session.security.SpringSessionBackedSessionRegistry;
-import org.springframework.web.context.request.RequestContextHolder;
-import org.springframework.web.context.request.ServletRequestAttributes;
 
 /**
  * Spring Security's view of the sessions, for "maximum sessions". The database does not
@@ -37,7 +35,7 @@ public class SessionStoreRegistry extends SpringSessionBackedSessionRegistry<Ses
 	@Override
 	public List<SessionInformation> getAllSessions(Object principal, boolean includeExpiredSessions) {
 		String name = name(principal);
-		HttpSession current = currentSession();
+		HttpSession current = this.repository.getCurrentSession();
 		String currentId = (current != null) ? current.getId() : null;
 		List<SessionInformation> sessions = new ArrayList<>();
 		for (Device device : this.repository.findDevices(name, currentId)) {
@@ -56,7 +54,7 @@ public class SessionStoreRegistry extends SpringSessionBackedSessionRegistry<Ses
 	 */
 	@Override
 	public SessionInformation getSessionInformation(String sessionId) {
-		HttpSession current = currentSession();
+		HttpSession current = this.repository.getCurrentSession();
 		if (current != null && current.getId().equals(sessionId)) {
 			return information(sessionId, current::getAttribute, Instant.ofEpochMilli(current.getLastAccessedTime()));
 		}
@@ -76,11 +74,6 @@ public class SessionStoreRegistry extends SpringSessionBackedSessionRegistry<Ses
 		Object context = attributes.apply(HttpSessionSecurityContextRepository.SPRING_SECURITY_CONTEXT_KEY);
 		boolean isAuthenticated = context instanceof SecurityContext known && known.getAuthentication() != null;
 		return isAuthenticated ? ((SecurityContext) context).getAuthentication().getName() : "";
-	}
-
-	private static HttpSession currentSession() {
-		return (RequestContextHolder.getRequestAttributes() instanceof ServletRequestAttributes attributes)
-				? attributes.getRequest().getSession(false) : null;
 	}
 
 	private static final class RevocableSessionInformation extends SessionInformation {

@@ -1,0 +1,123 @@
+package io.github.sessionstore.spring;
+
+import java.util.List;
+import java.util.UUID;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.github.sessionstore.spring.security.SessionStoreRegistry;
+import jakarta.servlet.http.Cookie;
+import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpSession;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+import org.springframework.mock.web.MockFilterChain;
+import org.springframework.mock.web.MockHttpServletRequest;
+import org.springframework.mock.web.MockHttpServletResponse;
+import org.springframework.security.authentication.UsernamePasswordAuthenticationToken;
+import org.springframework.security.core.Authentication;
+import org.springframework.security.core.context.SecurityContextImpl;
+import org.springframework.security.web.authentication.session.ConcurrentSessionControlAuthenticationStrategy;
+import org.springframework.session.web.http.CookieHttpSessionIdResolver;
+import org.springframework.session.web.http.DefaultCookieSerializer;
+import org.springframework.session.web.http.SessionRepositoryFilter;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+/**
+ * What is known within a request, where nothing but the filters of Spring Session is
+ * around it.
+ */
+class RequestTests {
+
+	private static TripCounter counter;
+
+	private static HikariDataSource pool;
+
+	private final SessionStoreRepository repository = Database.repository(pool);
+
+	private final SessionStoreRegistry registry = new SessionStoreRegistry(this.repository);
+
+	private Cookie[] cookies = {};
+
+	@BeforeAll
+	static void connect() throws Exception {
+		counter = new TripCounter();
+		pool = Database.pool(counter.port());
+	}
+
+	@AfterAll
+	static void disconnect() throws Exception {
+		pool.close();
+		counter.close();
+	}
+
+	interface Handler {
+
+		void handle(HttpServletRequest request);
+
+	}
+
+	private void visit(Handler handler) throws Exception {
+		DefaultCookieSerializer serializer = new DefaultCookieSerializer();
+		CookieHttpSessionIdResolver resolver = new CookieHttpSessionIdResolver();
+		resolver.setCookieSerializer(serializer);
+		SessionRepositoryFilter<SessionStoreSession> filter = new SessionRepositoryFilter<>(this.repository);
+		filter.setHttpSessionIdResolver(resolver);
+		MockHttpServletRequest request = new MockHttpServletRequest();
+		request.setCookies(this.cookies);
+		MockHttpServletResponse response = new MockHttpServletResponse();
+		new SessionStoreRepositoryFilter(this.repository, filter).doFilter(request, response, new MockFilterChain() {
+			@Override
+			public void doFilter(jakarta.servlet.ServletRequest served, jakarta.servlet.ServletResponse answer) {
+				handler.handle((HttpServletRequest) served);
+			}
+		});
+		if (response.getCookies().length > 0) {
+			this.cookies = response.getCookies();
+		}
+	}
+
+	private void login(HttpServletRequest request, Authentication user) {
+		HttpSession session = request.getSession();
+		ConcurrentSessionControlAuthenticationStrategy strategy = new ConcurrentSessionControlAuthenticationStrategy(
+				this.registry);
+		strategy.setMaximumSessions(1);
+		strategy.onAuthentication(user, request, new MockHttpServletResponse());
+		request.changeSessionId();
+		session.setAttribute("SPRING_SECURITY_CONTEXT", new SecurityContextImpl(user));
+	}
+
+	@Test
+	void whoLogsInAgainInTheSameBrowserIsNotOneSessionTooMuch() throws Exception {
+		String name = "user " + UUID.randomUUID();
+		Authentication user = UsernamePasswordAuthenticationToken.authenticated(name, null, List.of());
+		for (int i = 0; i < 3; i++) {
+			visit((request) -> login(request, user));
+			assertThat(this.repository.findByPrincipalName(name)).hasSize(1);
+		}
+		visit((request) -> {
+			HttpSession session = request.getSession(false);
+			assertThat(session.getAttribute("SPRING_SECURITY_CONTEXT")).isNotNull();
+			assertThat(this.repository.getCurrentSession().getId()).isEqualTo(session.getId());
+			counter.trips();
+			assertThat(this.registry.getSessionInformation(session.getId()).getPrincipal()).isEqualTo(name);
+			assertThat(counter.trips()).isZero();
+		});
+		assertThat(this.repository.getCurrentSession()).isNull();
+	}
+
+	@Test
+	void whatHasBeenTakenIsNotInTheSessionAnyMore() throws Exception {
+		visit((request) -> request.getSession().setAttribute("flash", "saved"));
+		visit((request) -> {
+			HttpSession session = request.getSession(false);
+			assertThat(session.getAttribute("flash")).isEqualTo("saved");
+			assertThat(this.repository.<String>popAttribute(session.getId(), "flash")).isEqualTo("saved");
+			assertThat(session.getAttribute("flash")).isNull();
+		});
+		visit((request) -> assertThat(request.getSession(false).getAttribute("flash")).isNull());
+	}
+
+}
