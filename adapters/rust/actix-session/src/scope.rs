@@ -81,10 +81,10 @@ impl Scope {
         self.known.lock().await.row.as_ref().map(|row| row.sid().to_owned())
     }
 
-    pub(crate) async fn loaded(&self, sid: &str, json: Option<String>, life: Option<Life>) {
+    pub(crate) async fn loaded(&self, sid: &str, json: Option<String>) {
         let sid = sid.to_owned();
         self.known.lock().await.row = Some(match json {
-            Some(json) => Row::loaded(sid, json, life),
+            Some(json) => Row::loaded(sid, json),
             None => Row::unseen(sid),
         });
     }

@@ -10,7 +10,7 @@ use actix_session::storage::{
     LoadError, SaveError, SessionKey, SessionStore, UpdateError, generate_session_key,
 };
 use actix_web::cookie::time::Duration;
-use session_store_client::{Database, Error, Json, Life, Lives, Row};
+use session_store_client::{Database, Error, Json, Life, Row};
 use sqlx::PgPool;
 
 use crate::{
@@ -29,14 +29,13 @@ pub struct PostgresSessionStore {
     pub(crate) database: Database,
     /// The time to live that the middleware last gave, in seconds. It is always the same, but only told in the end.
     ttl: Arc<AtomicI64>,
-    lives: Arc<Lives>,
 }
 
 impl PostgresSessionStore {
     /// A store in the pool's database, which has the extension.
     pub fn new(pool: PgPool) -> Self {
         let ttl = AtomicI64::new(DEFAULT_TTL.whole_seconds());
-        Self { database: Database::new(pool), ttl: Arc::new(ttl), lives: Arc::default() }
+        Self { database: Database::new(pool), ttl: Arc::new(ttl) }
     }
 
     /// With false no statement stays prepared. PgBouncer before 1.21 needs that in transaction mode; it makes four round
@@ -83,17 +82,15 @@ impl SessionStore for PostgresSessionStore {
         if !is_possible(sid) {
             return Ok(None);
         }
-        let life = Life::Idle(self.last_ttl());
-        let slide = self.lives.is(sid, life);
         let found = self
             .database
-            .fetch(sid, slide)
+            .fetch(sid, false)
             .await
             .map_err(|error| LoadError::Other(error.into()))?;
         let Some(json) = found else { return Ok(None) };
         let state = json.as_deref().map(String::parse).unwrap_or_else(|| String::parse("")); // opaque: no JSON
         if let Some(scope) = self.scope_of_request() {
-            scope.loaded(sid, json, slide.then_some(life)).await;
+            scope.loaded(sid, json).await;
         }
         state.map(Some).map_err(|error| LoadError::Deserialization(error.into()))
     }
@@ -129,8 +126,6 @@ impl SessionStore for PostgresSessionStore {
                 Row::<String>::unseen(key.as_ref().to_owned()).touch(&self.database, life).await?
             }
         }
-        self.lives.roll();
-        self.lives.given(key.as_ref(), life);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! Every statement that is sent. Each is one round trip, and needs nothing of the connection.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use sqlx::{
     FromRow, PgPool, Postgres,
@@ -8,7 +10,7 @@ use sqlx::{
 };
 use time::OffsetDateTime;
 
-use crate::{Error, Life, content::Difference};
+use crate::{Error, Life, content::Difference, lives::Lives};
 
 type Query<'q, T> = QueryAs<'q, Postgres, T, PgArguments>;
 
@@ -17,6 +19,7 @@ type Query<'q, T> = QueryAs<'q, Postgres, T, PgArguments>;
 pub struct Database {
     pool: PgPool,
     persistent: bool,
+    lives: Arc<Lives>,
 }
 
 /// Whom a login binds a session to.
@@ -131,7 +134,8 @@ const LOOK: &str =
                     FROM session_touch($1::text) AS ends WHERE ends IS NOT NULL";
 const POP: &str = "SELECT session_pop($1::text, $2::text) IS NOT NULL";
 const DESTROY: &str = "SELECT session_destroy($1::text)";
-const BIND: &str = "SELECT session_bind($1::text, $2::text)";
+const BIND: &str = "SELECT CASE WHEN EXISTS (SELECT FROM session_devices($1::text)) THEN false
+                                ELSE session_bind($1::text, $2::text) END";
 const DEVICES: &str =
     "SELECT handle, is_this, attributes::text, created_at, authenticated_at, last_seen,
                            nullif(expires_at, 'infinity')
@@ -142,7 +146,7 @@ const REVOKE_OTHERS: &str = "SELECT session_revoke_others($1::text)";
 impl Database {
     /// Statements are prepared once per connection.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, persistent: true }
+        Self { pool, persistent: true, lives: Arc::default() }
     }
 
     /// Whether statements stay prepared, which PgBouncer before 1.21 mixes up in transaction mode. Without, sqlx prepares
@@ -209,7 +213,14 @@ impl Database {
                 Some(_) => (),
             }
         }
-        self.is(with_life(sqlx::query_as(TOUCH).bind(sid), life)).await
+        if self.lives.has(sid, life) {
+            return Ok(self.look(sid).await?.is_some());
+        }
+        let touched = self.is(with_life(sqlx::query_as(TOUCH).bind(sid), life)).await?;
+        if touched {
+            self.lives.given(sid, life);
+        }
+        Ok(touched)
     }
 
     /// When a session ends, by the database's clock, and the seconds until then; both None if never. Keeps it alive.
@@ -230,7 +241,7 @@ impl Database {
         self.is(sqlx::query_as(DESTROY).bind(sid)).await
     }
 
-    /// Binds a session that stays where it is.
+    /// Binds a session that is nobody's and stays where it is.
     pub async fn bind(&self, sid: &str, principal: &str) -> sqlx::Result<bool> {
         self.is(sqlx::query_as(BIND).bind(sid).bind(principal)).await
     }

@@ -10,7 +10,6 @@ mod row;
 pub use content::{Content, Json};
 pub use database::{Database, Device, Login};
 pub use life::Life;
-pub use lives::Lives;
 pub use row::Row;
 
 /// Why a session was not loaded or saved.

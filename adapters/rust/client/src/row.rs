@@ -7,7 +7,7 @@ use crate::{
     content::{Content, Difference, Json, difference, to_object},
 };
 
-/// In so short a time no login in another tab is to be expected.
+/// So soon after a request has saved its session no login in another tab is to be expected.
 const QUICK: Duration = Duration::from_millis(100);
 
 /// A session that is in the database, or was when it was loaded.
@@ -16,9 +16,8 @@ pub struct Row<V> {
     sid: String,
     base: Base<V>,
     ended: bool,
-    /// The life that this request has given it already, and when it was known to be there.
-    life: Option<Life>,
-    seen: Instant,
+    /// The life that this request has given it already, and when.
+    given: Option<(Life, Instant)>,
 }
 
 /// What the framework's content was when it was last loaded or saved. Taken apart only when there is something to compare,
@@ -37,13 +36,13 @@ enum Change {
 }
 
 impl<V: Json> Row<V> {
-    /// A session with this content, maybe kept alive already.
-    pub fn loaded(sid: String, json: String, life: Option<Life>) -> Self {
-        Self::new(sid, Base::Text(json), life)
+    /// A session with this content.
+    pub fn loaded(sid: String, json: String) -> Self {
+        Self::new(sid, Base::Text(json), None)
     }
 
     fn new(sid: String, base: Base<V>, life: Option<Life>) -> Self {
-        Self { sid, base, ended: false, life, seen: Instant::now() }
+        Self { sid, base, ended: false, given: life.map(|life| (life, Instant::now())) }
     }
 
     /// A session that this request has not loaded. Nothing can be compared: it is saved whole.
@@ -107,8 +106,8 @@ impl<V: Json> Row<V> {
         self.saved(saved, life)
     }
 
-    /// Has the session live so long from now on, once a request. A slow one finds out whether it is there still, so that no
-    /// cookie takes the place of a login's.
+    /// Has the session live so long from now on, once a request. So it finds out whether the session is there still: else
+    /// its cookie, sent again, would take the place of a login's.
     pub async fn touch(&mut self, database: &Database, life: Life) -> Result<(), Error> {
         if self.ended {
             return Err(Error::Ended);
@@ -116,7 +115,7 @@ impl<V: Json> Row<V> {
         if life.is_over() {
             return self.destroy(database).await;
         }
-        if self.life == Some(life) && self.seen.elapsed() < QUICK {
+        if self.given.is_some_and(|(given, at)| given == life && at.elapsed() < QUICK) {
             return Ok(());
         }
         let touched = database.touch(&self.sid, life).await?;
@@ -133,6 +132,9 @@ impl<V: Json> Row<V> {
     ) -> Result<(), Error> {
         if self.ended {
             return Err(Error::Ended);
+        }
+        if life.is_over() {
+            return self.destroy(database).await;
         }
         let change = self.keys(database, content).await?;
         let renewed = database.renew(&self.sid, &to, &change, life).await?;
@@ -191,8 +193,7 @@ impl<V: Json> Row<V> {
 
     fn saved(&mut self, saved: bool, life: Life) -> Result<(), Error> {
         self.ended = !saved;
-        self.life = Some(life);
-        self.seen = Instant::now();
+        self.given = Some((life, Instant::now()));
         saved.then_some(()).ok_or(Error::Ended)
     }
 

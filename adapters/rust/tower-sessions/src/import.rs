@@ -1,5 +1,5 @@
 use serde_json::Value;
-use session_store_client::{Life, Row};
+use session_store_client::{Life, Login, Row};
 use tower_sessions::session::Record;
 
 use crate::PostgresStore;
@@ -54,20 +54,30 @@ impl PostgresStore {
         .await
         {
             Ok(Some(_)) => done.imported += 1,
-            Ok(None) => return Ok(()),
-            Err(session_store_client::Error::Database(sqlx::Error::Database(_))) => {
-                done.failed += 1
+            Ok(None) => (), // of a run that broke off before it was bound, maybe
+            Err(session_store_client::Error::Database(error))
+                if error.as_database_error().is_none() =>
+            {
+                return Err(error);
             }
-            Err(session_store_client::Error::Database(error)) => return Err(error),
-            Err(_) => done.failed += 1,
+            Err(_) => {
+                done.failed += 1;
+                return Ok(());
+            }
         }
-        let user = principal.and_then(|key| record.data.get(key)).map(|user| match user {
-            Value::String(user) => user.clone(),
-            other => other.to_string(),
-        });
-        if let Some(user) = user {
-            self.database.bind(&sid, &user).await?;
+        if let Some(user) = principal.and_then(|key| user_of(record.data.get(key)?)) {
+            self.database.bind(&sid, user.principal()).await?;
         }
         Ok(())
     }
+}
+
+/// Text or a number; whatever else is there is nobody.
+fn user_of(value: &Value) -> Option<Login> {
+    let user = match value {
+        Value::String(user) => user.clone(),
+        Value::Number(user) => user.to_string(),
+        _ => return None,
+    };
+    Login::new(&user, None).ok()
 }

@@ -81,7 +81,7 @@ impl Principals for Session {
     async fn pop<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         let scope = scope()?;
         let Some(value) = self.get_value(key).await? else { return Ok(None) };
-        let taken = match self.id() {
+        let taken = match settled(self, &scope).await? {
             Some(id) => scope.pop(id, key, &value).await.map_err(reported)?,
             None => true,
         };

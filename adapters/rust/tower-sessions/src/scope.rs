@@ -27,7 +27,7 @@ tokio::task_local! {
 
 /// The request's, unless it is another store's.
 pub(crate) fn current(store: &PostgresStore) -> Option<Arc<Scope>> {
-    any().filter(|scope| Arc::ptr_eq(&scope.store.lives, &store.lives))
+    any().filter(|scope| Arc::ptr_eq(&scope.store.origin, &store.origin))
 }
 
 pub(crate) fn any() -> Option<Arc<Scope>> {
@@ -119,13 +119,12 @@ impl Scope {
 
     pub(crate) async fn load(&self, id: &Id) -> Result<Option<Record>, Error> {
         let mut state = self.state.lock().await;
-        let (sid, life) = (id.to_string(), self.life());
-        let slide = self.store.lives.is(&sid, life);
-        let json = self.database().fetch(&sid, slide).await?.flatten();
+        let sid = id.to_string();
+        let json = self.database().fetch(&sid, false).await?.flatten();
         state.unknown = json.is_none();
         let Some(json) = json else { return Ok(None) };
         let data = Value::parse(&json)?;
-        state.rows.insert(*id, Row::loaded(sid, json, slide.then_some(life)));
+        state.rows.insert(*id, Row::loaded(sid, json));
         let expiry_date =
             self.session.get().map_or_else(OffsetDateTime::now_utc, Session::expiry_date);
         Ok(Some(Record { id: *id, data, expiry_date }))
@@ -133,25 +132,23 @@ impl Scope {
 
     pub(crate) async fn save(&self, record: &Record) -> Result<(), Error> {
         let mut state = self.state.lock().await;
-        if self.is_unused() {
-            self.store.lives.roll();
-        }
-        let (sid, life) = (record.id.to_string(), self.life());
-        let row = state.rows.entry(record.id).or_insert_with(|| Row::unseen(sid.clone()));
+        let life = self.life();
+        let row = state.rows.entry(record.id).or_insert_with(|| Row::unseen(record.id.to_string()));
         let saved = row.save(self.database(), &record.data, life).await;
-        if saved.is_ok() {
-            self.store.lives.given(&sid, life);
-        }
         state.note(saved)
     }
 
     /// A session that begins, or that gets another id.
     pub(crate) async fn create(&self, record: &mut Record) -> Result<(), Error> {
         let life = self.life();
-        if life.is_over() {
-            return Ok(());
-        }
         let mut state = self.state.lock().await;
+        if life.is_over() {
+            let renewing = state.renewing.take();
+            return match renewing.and_then(|id| state.rows.get_mut(&id)) {
+                Some(row) => row.destroy(self.database()).await,
+                None => Ok(()),
+            };
+        }
         if state.unknown && self.is_unused() {
             return state.note(Err(Error::Ended));
         }

@@ -68,7 +68,7 @@ async fn a_session_that_is_only_looked_at_is_not_written() {
 }
 
 #[actix_web::test]
-async fn sessions_that_each_request_keeps_alive_need_one_trip() {
+async fn sessions_that_each_request_keeps_alive_are_looked_at_again() {
     early_in_a_minute().await;
     let store = store().await;
     let site = Site::with(&store, rolling(&store)).await;
@@ -80,14 +80,9 @@ async fn sessions_that_each_request_keeps_alive_need_one_trip() {
     assert_eq!(once.lifetime, 3600);
 
     for path in ["/", "/data"] {
-        loop {
-            statements::take();
-            let began = Instant::now();
-            assert!(browser.get(path).await.cookie.is_some());
-            if began.elapsed() < QUICK {
-                break assert_eq!(statements::take().len(), 1, "{path}");
-            }
-        }
+        statements::take();
+        assert!(browser.get(path).await.cookie.is_some());
+        assert_eq!(statements::take().len(), 2, "{path}");
     }
     assert_eq!(stored(&browser.sid()).await.unwrap().written, once.written);
 
@@ -97,7 +92,7 @@ async fn sessions_that_each_request_keeps_alive_need_one_trip() {
 }
 
 #[actix_web::test]
-async fn a_slow_answer_that_rolls_its_cookie_leaves_that_of_a_login_meanwhile() {
+async fn an_answer_that_rolls_its_cookie_leaves_that_of_a_login_meanwhile() {
     let store = store().await;
     let site = Site::with(&store, rolling(&store)).await;
     let mut browser = site.visitor("a").await;
@@ -105,7 +100,6 @@ async fn a_slow_answer_that_rolls_its_cookie_leaves_that_of_a_login_meanwhile() 
     let mut tab = browser.clone();
     let answer = late(&site, &browser, "/data?", async || {
         tab.get(&format!("/login?user={}", unique())).await;
-        actix_web::rt::time::sleep(Duration::from_millis(100)).await;
     })
     .await;
     assert_eq!((answer.status, answer.cookie), (StatusCode::OK, None));

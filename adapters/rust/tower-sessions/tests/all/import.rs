@@ -79,6 +79,38 @@ async fn nobody_is_logged_out_by_moving_in() {
 }
 
 #[tokio::test]
+async fn who_is_nobody_is_imported_as_nobody() {
+    let theirs = table("moving_in_nobody").await;
+    let site = Site::new().await;
+    let mut sids = Vec::new();
+    for user in [json!(null), json!(""), json!(true), json!({}), json!("x".repeat(257))] {
+        let mut record = record("", Duration::HOUR);
+        record.data.insert("user_id".to_owned(), user);
+        theirs.create(&mut record).await.unwrap();
+        sids.push(record.id.to_string());
+    }
+    let done = site.store.import("moving_in_nobody.session", Some("user_id")).await.unwrap();
+    assert_eq!(done, Imported { imported: 5, failed: 0 });
+    for sid in &sids {
+        assert_eq!(stored(sid).await.unwrap().principal, None);
+    }
+}
+
+#[tokio::test]
+async fn what_a_run_that_broke_off_left_unbound_is_bound_by_the_next() {
+    let (theirs, user) = (table("moving_in_again").await, unique());
+    let site = Site::new().await;
+    let mut record = record(&user, Duration::HOUR);
+    theirs.create(&mut record).await.unwrap();
+    for principal in [None, Some("user_id")] {
+        site.store.import("moving_in_again.session", principal).await.unwrap();
+        let bound = stored(&record.id.to_string()).await.unwrap().principal;
+        assert_eq!(bound.as_deref(), principal.map(|_| user.as_str()));
+    }
+    revoke_all(&user).await;
+}
+
+#[tokio::test]
 async fn the_command_moves_in() {
     let theirs = table("by_command").await;
     for _ in 0..1001 {

@@ -206,6 +206,12 @@ async fn cycle(session: Session, parameters: Parameters, State(gate): State<Gate
         Some("fail") => return Err((StatusCode::INTERNAL_SERVER_ERROR, "failed".to_owned())),
         Some("twice") => session.cycle_id().await.map_err(failed)?,
         Some("devices") => return devices(session).await,
+        Some("pop") => {
+            return Ok(Json(json!(session.pop::<Value>("flash").await.map_err(failed)?)));
+        }
+        Some("end") => {
+            session.set_expiry(Some(Expiry::OnInactivity(Duration::ZERO)));
+        }
         _ => (),
     }
     Ok(Json(json!({})))
