@@ -335,11 +335,6 @@ def alarms():
     return found
 
 
-def pytest_collection_modifyitems(items):
-    """Those that wait most come first: while one process has them, the others have something to do."""
-    items.sort(key=lambda item: not item.path.name.startswith("test_worker"))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def no_alarm_at_the_end():
     """Set up first, so that by its end every server has stopped."""
@@ -395,7 +390,7 @@ def new_server():
 @pytest.fixture
 def database(server):
     """A fresh database with the extension."""
-    database = server.create_database(template=EXTENDED)
+    database = server.create_database(template=EXTENDED, options="STRATEGY file_copy")  # takes PostgreSQL's caches along
     yield database
     database.drop()
 
@@ -436,6 +431,8 @@ def pytest_collection_modifyitems(items):
             item.add_marker(long)
         if item.get_closest_marker("direct") and not DIRECT:
             item.add_marker(direct)
+    # Those that wait most come first: while one process has them, the others have something to do.
+    items.sort(key=lambda item: not item.path.name.startswith("test_worker"))
 
 
 def pytest_configure(config):
