@@ -126,7 +126,8 @@ server_tests() {
     note "tests on a server (pytest, PostgreSQL $PG_MAJOR)"
     offer_servers
     logged "$RUN/pytest.log" "$VENV/bin/python" -m pytest -o "cache_dir=$TARGET/pytest" -o testpaths=tests \
-        --timeout=300 --numprocesses="$(($(nproc) + 1))" --maxprocesses=4 --dist=worksteal "$@" # they wait, too
+        --timeout=300 --durations=20 --durations-min=3 \
+        --numprocesses="$(($(nproc) + 1))" --maxprocesses=4 --dist=worksteal "$@" # they wait, too
 }
 
 main "$@"
