@@ -10,6 +10,8 @@ usage() {
     cat <<'END'
 usage: ./pg_test.sh [--long] [--assertions] [--pg MAJOR] [--upgrade-from MAJOR]
                     [-- PYTEST-ARGUMENT...]
+       ./pg_test.sh --keep [--pg MAJOR] [-- PYTEST-ARGUMENT...]
+       ./pg_test.sh --stop
 
 Builds session_store in release mode, installs it into a private copy of
 PostgreSQL and runs all tests on throwaway servers, which are gone afterwards.
@@ -29,6 +31,10 @@ adapters/test.sh tests these alone.
                  they are; the golden tests with debug_discard_caches; the tests
                  with parallel query forced and replay compared with the primary;
                  the golden tests under valgrind. Takes an hour or more
+  --keep         for the next change: builds in debug mode, which takes seconds after
+                 the first time, and runs the tests that you name in one process on a
+                 server that goes on afterwards, for the next such run
+  --stop         stops the servers that --keep has left, and removes their files
   --             what follows goes to pytest: ./pg_test.sh -- -k golden
 
   PG_CONFIG=/path/to/pg_config   any other PostgreSQL of these versions
@@ -54,6 +60,11 @@ main() {
             # In the other the bindings are of the same version without assertions, and would be generated anew.
             export CARGO_TARGET_DIR=$TARGET/assertions
             ;;
+        --keep) KEEP=yes ;;
+        --stop)
+            stop_kept
+            exit
+            ;;
         --pg | --upgrade-from)
             is_major "${2:-}" || die "$1 takes one of ${MAJORS[*]}"
             case $1 in
@@ -75,11 +86,18 @@ main() {
     done
 
     NEEDS_PYTHON=yes
+    if [ "$KEEP" = yes ] && [ "$ASSERTIONS$old" != no ]; then die '--keep goes with neither --assertions nor --upgrade-from'; fi
     if [ "$ASSERTIONS" = yes ]; then
         test_assertions "$major" "$old" "$@"
         return
     fi
     prepare_servers "$major" "$old"
+    if [ "$KEEP" = yes ]; then
+        local status=0
+        SESSION_STORE_KEEP=1 server_tests "$@" || status=$?
+        [ ! -e "$RUN/kept/is-kept" ] || note 'the server goes on; ./pg_test.sh --stop ends it'
+        exit "$status"
+    fi
 
     # What needs no server, and the adapters, see the same whichever PostgreSQL it is.
     local failed=0 units=no adapters=no
@@ -124,10 +142,13 @@ unit_tests() {
 
 server_tests() {
     note "tests on a server (pytest, PostgreSQL $PG_MAJOR)"
+    local processes=()
+    if [ "$KEEP" = no ]; then
+        processes=("--numprocesses=$(($(nproc) + 1))" --maxprocesses=4 --dist=worksteal) # they wait, too
+    fi
     offer_servers
     logged "$RUN/pytest.log" "$VENV/bin/python" -m pytest -o "cache_dir=$TARGET/pytest" -o testpaths=tests \
-        --timeout=300 --durations=20 --durations-min=3 \
-        --numprocesses="$(($(nproc) + 1))" --maxprocesses=4 --dist=worksteal "$@" # they wait, too
+        --timeout=300 --durations=20 --durations-min=3 "${processes[@]}" "$@"
 }
 
 main "$@"

@@ -4,6 +4,7 @@ The programs are the private copy of PostgreSQL that ./pg_test.sh made; it also 
 """
 
 import os
+import pickle
 import pwd
 import re
 import secrets
@@ -27,6 +28,8 @@ except KeyError:
 
 LONG = bool(os.environ.get("SESSION_STORE_LONG"))
 DIRECT = os.environ.get("SESSION_STORE_DIRECT") != "off"  # off: every row is read and written by SQL
+KEEP = "SESSION_STORE_KEEP" in os.environ and "PYTEST_XDIST_WORKER" not in os.environ  # ./pg_test.sh --keep
+KEPT = RUN / "kept"  # where the server is that goes on afterwards
 OWNER = "owner"  # superuser
 APP = "app"  # may log in, and has no privilege on anything of the extension
 EXTENDED = "extended"  # template database that has the extension
@@ -69,9 +72,10 @@ class Server:
     if not DIRECT:
         DEFAULTS |= {"session_store.direct": "off"}
 
-    def __init__(self, bin=PG_BIN, initdb=(), **settings):
+    def __init__(self, bin=PG_BIN, initdb=(), directory=None, **settings):
         self.bin = bin
-        self.directory = Path(tempfile.mkdtemp(prefix="server", dir=RUN))
+        self.directory = directory or Path(tempfile.mkdtemp(prefix="server", dir=RUN))
+        self.directory.mkdir(mode=0o700, exist_ok=True)
         self.data = self.directory / "data"
         self.log = self.directory / "log"
         self.password = secrets.token_hex(16)  # over TCP; other users of the machine can reach that port
@@ -361,14 +365,47 @@ def free_port():
 @pytest.fixture(scope="session")
 def server():
     """The server that most tests share. A test that stops or configures one uses new_server."""
-    server = Server().start()
+    server = take_over() or shared_server()
+    yield server
+    if KEEP:
+        leave(server)
+    else:
+        server.stop("immediate")
+
+
+def shared_server():
+    server = Server(directory=KEPT if KEEP else None).start()
     server.create_roles()
     extended = server.create_database(EXTENDED)
     extended.connect().execute("CREATE EXTENSION session_store").connection.close()
     with server.connect() as owner:
         owner.execute(f"ALTER DATABASE {EXTENDED} IS_TEMPLATE true ALLOW_CONNECTIONS false")
-    yield server
-    server.stop("immediate")
+    return server
+
+
+def leave(server):
+    """For the next run, as it was when it was new."""
+    with server.connect() as owner:
+        names = "SELECT datname FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1', %s)"
+        for (name,) in owner.execute(names, (EXTENDED,)).fetchall():
+            owner.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        roles = "SELECT rolname FROM pg_roles WHERE oid >= 16384 AND rolname <> %s"
+        for (name,) in owner.execute(roles, (APP,)).fetchall():
+            owner.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+    (KEPT / "is-kept").write_bytes(pickle.dumps(server))
+
+
+def take_over():
+    """The server of the run before, unless that did not come to its end."""
+    if not KEEP or not (KEPT / "is-kept").exists():
+        return None
+    server = pickle.loads((KEPT / "is-kept").read_bytes())
+    (KEPT / "is-kept").unlink()
+    STARTED.append(server)
+    SEEN[server.log] = server.log.stat().st_size
+    if server.run("pg_ctl", "status", "-D", server.data, check=False).returncode != 0:  # the machine was restarted
+        server.start()
+    return server
 
 
 @pytest.fixture
@@ -390,7 +427,8 @@ def new_server():
 @pytest.fixture
 def database(server):
     """A fresh database with the extension."""
-    database = server.create_database(template=EXTENDED, options="STRATEGY file_copy")  # takes PostgreSQL's caches along
+    # The files of PostgreSQL's caches come along.
+    database = server.create_database(template=EXTENDED, options="STRATEGY file_copy")
     yield database
     database.drop()
 

@@ -7,7 +7,8 @@
 # programs, libraries and shared files under a temporary directory is a full installation that we may write to.
 #
 # prepare sets:
-#   RUN       temporary directory of this run, removed at the end together with every server started from it
+#   RUN       temporary directory of this run, removed at the end together with every server started from it; with
+#             --keep one server in it stays, and the next such run has the same
 #   PG_BIN    directory of the private PostgreSQL programs
 #   PG_MAJOR  one of MAJORS
 #   SERVER_USER, AS_SERVER  who owns the server processes, and the command prefix that runs a program as that user
@@ -24,8 +25,10 @@ DEBIAN_PG_CONFIG=/usr/lib/postgresql/${MAJORS[0]}/bin/pg_config
 NEEDS_PYTHON=no  # pg_test.sh says yes
 NEEDS_ALL=no     # pg_test.sh --long says yes
 ASSERTIONS=no    # pg_test.sh --assertions says yes
+KEEP=no          # pg_test.sh --keep says yes
 PYTHON=python3
 RUN=
+SPARED=/nowhere # the directory of a server that is to go on
 CHILD=
 BESIDE=
 SERVER_USER=$(id -un)
@@ -89,6 +92,7 @@ our_processes() {
     local process
     for process in /proc/[0-9]*; do
         case $(readlink "$process/exe" 2>/dev/null):$(readlink "$process/cwd" 2>/dev/null) in
+        "$RUN"/*:"$SPARED"/*) ;;
         "$RUN"/*:* | */memcheck-*:"$RUN"/*) printf '%s\n' "${process##*/}" ;;
         esac
     done
@@ -117,21 +121,52 @@ clean_up() {
     [ -z "$BESIDE" ] || wait "$BESIDE" || true # it has servers of its own to stop
     restore_apt
     if [ -n "$RUN" ]; then
+        if [ "$KEEP" = yes ] && [ -e "$RUN/kept/is-kept" ]; then SPARED=$RUN/kept; fi
         stop_servers
-        rm -rf "$RUN"
+        if [ "$KEEP" = yes ]; then rm -rf "$RUN"/server*; else rm -rf "$RUN"; fi
     fi
     exit "$status"
 }
 
 make_run_directory() {
     [ -z "$RUN" ] || return 0
-    RUN=$(mktemp -d /tmp/session_store.XXXXXX) # not TMPDIR: the path of a Unix socket must be short
+    if [ "$KEEP" = yes ]; then
+        lock_kept
+        RUN=$(kept_directory "$TARGET/kept-$PG_MAJOR")
+    fi
+    RUN=${RUN:-$(mktemp -d /tmp/session_store.XXXXXX)} # not TMPDIR: the path of a Unix socket must be short
+    if [ "$KEEP" = yes ]; then ln -sfn "$RUN" "$TARGET/kept-$PG_MAJOR"; fi
     [ "$(id -u)" = 0 ] || return 0
     SERVER_USER=nobody
     if id -u postgres >/dev/null 2>&1; then SERVER_USER=postgres; fi
     AS_SERVER=(setpriv "--reuid=$SERVER_USER" "--regid=$(id -g "$SERVER_USER")" --init-groups --)
     chgrp "$(id -g "$SERVER_USER")" "$RUN"
     chmod 750 "$RUN"
+}
+
+kept_directory() { # LINK: where it leads, nothing if that is not there any more
+    local to
+    if to=$(realpath -e "$1" 2>/dev/null) && [ -O "$to" ]; then echo "$to"; fi
+}
+
+lock_kept() {
+    mkdir -p "$TARGET"
+    exec {KEPT_LOCK}>"$TARGET/.kept.lock"
+    flock -n "$KEPT_LOCK" || die 'another ./pg_test.sh --keep is under way in this clone'
+}
+
+stop_kept() {
+    local link
+    lock_kept
+    for link in "$TARGET"/kept-*; do
+        [ -L "$link" ] || continue
+        RUN=$(kept_directory "$link")
+        if [ -n "$RUN" ]; then
+            stop_servers
+            rm -rf "$RUN"
+        fi
+        rm "$link"
+    done
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -321,23 +356,45 @@ find_cargo_pgrx() {
 
 # The same environment for every cargo call on the extension, or the bindings are generated anew each time: pgrx takes
 # the installation from here instead of from the user's ~/.pgrx, and its build script watches that file, which
-# therefore has to exist.
+# therefore has to exist. A plain cargo call finds its installation by .cargo/pg_config; where that is the same one, these
+# do, too, for by another name it would be another one.
 configure_pgrx() {
     export PGRX_PG_CONFIG_PATH=$PG_CONFIG PGRX_HOME=$CACHE/pgrx
     mkdir -p "$PGRX_HOME"
     [ -e "$PGRX_HOME/config.toml" ] || echo '[configs]' >"$PGRX_HOME/config.toml"
+    if is_found "$PGRX_HOME" && is_found "$HOME/.pgrx"; then PGRX_PG_CONFIG_PATH=$ROOT/.cargo/pg_config; fi
+}
+
+is_found() { # PGRX_HOME: is PG_CONFIG what .cargo/pg_config stands for?
+    local found
+    found=$(env "PGRX_HOME=$1" "CARGO_FEATURE_PG$PG_MAJOR=1" "$ROOT/.cargo/pg_config" --bindir 2>/dev/null) &&
+        [ "$found" = "$("$PG_CONFIG" --bindir)" ]
 }
 
 build_and_copy() {
     local package=$TARGET/release/session_store-pg$PG_MAJOR lock
+    if [ "$KEEP" = yes ]; then package=$TARGET/debug/session_store-pg$PG_MAJOR; fi
     mkdir -p "$TARGET"
     exec {lock}>"$TARGET/.session_store.lock"
     flock "$lock" # another run in this clone may be packaging into the same directory
     is_built "$package" || build "$package"
-    copy_postgres
-    cp -R "$package/." "$RUN/pg/"
+    PG_BIN=$RUN/pg$("$PG_CONFIG" --bindir)
+    if [ "$KEEP" = no ] || ! is_installed "$package"; then
+        stop_servers
+        rm -rf "$RUN"/{pg,kept,installed}
+        copy_postgres
+        cp -R "$package/." "$RUN/pg/"
+        if [ "$KEEP" = yes ]; then servers >"$RUN/installed"; fi
+    fi
     exec {lock}>&-
 }
+
+# Is this library in RUN, and has a run left a server there that is such a one as would be made now?
+is_installed() { # PACKAGE
+    [ -e "$RUN/kept/is-kept" ] && [ "$RUN/installed" -nt "$1.made-with" ] && [ "$(servers)" = "$(cat "$RUN/installed")" ]
+}
+
+servers() { printf '%s\n' "$(tools)" "${SESSION_STORE_SETTINGS:-}" "${SESSION_STORE_DIRECT:-}" "${SESSION_STORE_POSTGRES:-}"; }
 
 # Of one and the other PostgreSQL's library Cargo keeps the last, and would compile the first anew.
 is_built() { # PACKAGE: from these sources with these tools
@@ -346,10 +403,12 @@ is_built() { # PACKAGE: from these sources with these tools
 }
 
 build() { # PACKAGE
-    note "building the extension in release mode for PostgreSQL $PG_MAJOR (the first time about two minutes)"
+    local mode=release
+    if [ "$KEEP" = yes ]; then mode=dev; fi
+    note "building the extension for PostgreSQL $PG_MAJOR (the first time about two minutes)"
     tools >"$RUN/made-with" # older than what is edited from now on
     rm -rf "$1" "$1.made-with"
-    run cargo pgrx package --pg-config "$PG_CONFIG" --out-dir "$1" \
+    run cargo pgrx package "--profile=$mode" --pg-config "$PG_CONFIG" --out-dir "$1" \
         --no-default-features --features "pg$PG_MAJOR" >"$RUN/package.log" || {
         cat "$RUN/package.log"
         die 'the extension does not build'
@@ -367,7 +426,6 @@ tools() { printf '%s\n' "$PG_CONFIG" "$("$PG_CONFIG" --version)" "$(rustc --vers
 copy_postgres() {
     local bin share lib program
     bin=$("$PG_CONFIG" --bindir) share=$("$PG_CONFIG" --sharedir) lib=$("$PG_CONFIG" --pkglibdir)
-    PG_BIN=$RUN/pg$bin
     mkdir -p "$PG_BIN" "$RUN/pg$share" "$RUN/pg$lib"
     cp -RL "$share/." "$RUN/pg$share"
     cp -RL "$lib/." "$RUN/pg$lib"
