@@ -241,22 +241,22 @@ def in_order(value):
     return [in_order(inner) for inner in value] if isinstance(value, list) else value
 
 
-def stored(database, sid):
+@pytest.fixture
+def owner(database):
     with database.connect() as owner:
-        return one(owner, "SELECT session_data FROM session WHERE session_key = sha256(%s::bytea)", sid.encode())
+        yield owner
 
 
 @given(document=documents)
 @generated
-def test_both_ways_store_the_same(database, client, document):
+def test_both_ways_store_the_same(owner, client, document):
     sorted_text = encoded(in_order(document))
     save(client, "text", sorted_text, 0) or save(client, "text", sorted_text)
     one(client, "SELECT session_put('jsonb', %s::jsonb)", sorted_text)
     same = """
         SELECT array_agg(session_data), bool_and(session_decode(session_data) = %s::jsonb)
         FROM session WHERE session_key IN (sha256('text'), sha256('jsonb'))"""
-    with database.connect() as owner:
-        stored, is_right = owner.execute(same, (sorted_text,)).fetchone()
+    stored, is_right = owner.execute(same, (sorted_text,)).fetchone()
     assert stored[0] == stored[1] and is_right
     assert fetch(client, "text") == fetch(client, "jsonb") == one(client, "SELECT %s::jsonb::text", sorted_text)
 
