@@ -1,4 +1,4 @@
-"""What calls do to sessions when they come one after the other: the README's rules, short enough to be believed.
+"""What calls do to sessions when they come one after the other: the documentation's rules, short enough to be believed.
 
 A session id leads to a session or to none: to the one that has it, or to the one that had it before renewals with a
 grace, which lasts longer than any history. `step` says what may follow when a call takes effect and returns what it

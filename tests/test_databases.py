@@ -187,7 +187,7 @@ def test_the_view_and_a_dump_work_before_the_library_is_loaded(database):
 
 
 def test_instances_that_all_create_the_extension_when_they_start(bare_database):
-    """With the lock that the README shows; without it all but one would fail."""
+    """With the lock that docs/install.md shows; without it all but one would fail."""
     at_start = """
         BEGIN;
         SELECT pg_advisory_xact_lock(hashtext('session_store'));

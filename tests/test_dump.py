@@ -1,4 +1,4 @@
-"""What pg_dump keeps of the table when people have added something, and what a dump of parts has, as the README says."""
+"""What pg_dump keeps of the table when people have added something, and what a dump of parts has: docs/operations.md."""
 
 import pytest
 from conftest import APP, one

@@ -1,4 +1,4 @@
-"""Faults of the provider that this comes from (README, "Coming from the beego provider"), which must not come back."""
+"""Faults of the provider that this comes from (docs/moving-in.md), which must not come back."""
 
 from concurrent.futures import wait
 

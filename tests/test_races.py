@@ -1,4 +1,4 @@
-"""Two requests meet: the second call comes while the first one's transaction is open. Each row of README's table."""
+"""Two requests meet: the second call comes while the first one's transaction is open. Each row of docs/concurrency.md."""
 
 import pytest
 from conftest import APP, EXTENDED, expires_in, is_past, one, wait_until

@@ -283,7 +283,7 @@ def published(servers):
 
 @pytest.fixture
 def subscribed(servers, published):
-    """As the README says: the extension there as well, its table empty, and sweeping off."""
+    """As docs/operations.md says: the extension there as well, its table empty, and sweeping off."""
     database = servers[1].create_database(published.name)
     owner = database.connect()
     owner.execute("CREATE EXTENSION session_store")

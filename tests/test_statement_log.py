@@ -1,4 +1,4 @@
-"""PostgreSQL's own log at its most talkative: what the README says keeps session ids out of it does, and what it warns
+"""PostgreSQL's own log at its most talkative: what docs/security.md says keeps session ids out of it does, and what it warns
 of is so."""
 
 import json
@@ -31,7 +31,7 @@ EVERYTHING = {
     "pg_stat_statements.track": "all",
 }
 LIBRARIES = ["pg_stat_statements", "auto_explain"]
-# What the README says, for drivers that bind.
+# What the page says, for drivers that bind.
 ADVICE = "-c log_parameter_max_length=0"
 
 

@@ -1,4 +1,5 @@
-"""What the README shows is what happens: its SQL runs as printed, in order, in one psql; its reference is complete.
+"""What the README and the pages in docs/ show is what happens: the SQL of a page runs as printed, in order, in one psql;
+the reference is complete; links lead somewhere.
 
 A block fenced `sql` is run. A block fenced `text` right after it is what psql prints, where … stands for anything
 within a line. An error must be shown. A block after <!-- not run: reason --> is left out.
@@ -12,22 +13,51 @@ from pathlib import Path
 import pytest
 from conftest import OWNER
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 SQL = r"(?P<skip><!-- not run: [^\n]+ -->\n)?^```sql\n(?P<script>.*?)^```\n"
 PRINTED = r"(?:```text\n(?P<printed>.*?)^```\n)?"
 BLOCK = re.compile(SQL + PRINTED, re.M | re.S)
-RUN = [block for block in BLOCK.finditer(README) if not block["skip"]]
 MARK = "-- block"
+# Of other languages, those that a test runs: the Python of write-your-own.md does in test_write_your_own.py.
+RUN_ELSEWHERE = {("write-your-own.md", "python")}
 
 
-def line_number(block):
-    return README.count("\n", 0, block.start("script"))
+def name_of(page):
+    return str(page.relative_to(ROOT))
+
+
+def blocks_of(page):
+    return [block for block in BLOCK.finditer(page.read_text()) if not block["skip"]]
+
+
+WITH_SQL = [page for page in PAGES if blocks_of(page)]
+
+
+def test_most_pages_have_examples():
+    assert len(WITH_SQL) > 8
+    assert sum(len(blocks_of(page)) for page in WITH_SQL) > 40
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_block_is_run_or_says_why_not(page):
+    text = page.read_text()
+    for fence in re.finditer(r"^```(\w*)\n.*?^```$", text, re.M | re.S):
+        language, before = fence[1], text[: fence.start()].splitlines()[-1:]
+        run = language in ("sql", "text") or (page.name, language) in RUN_ELSEWHERE
+        assert run or re.fullmatch(r"<!-- not run: .+ -->", before[0] if before else ""), fence[0]
 
 
 @pytest.fixture
 def shop(new_server):
-    """The database of the README on a server of its own, since it creates roles and changes the server's settings."""
+    """The database that docs/index.md begins with, on a server of its own: pages create roles and change settings."""
     return new_server().create_database("shop")
+
+
+def beginning():
+    """What docs/index.md has its readers do first."""
+    return BLOCK.search((ROOT / "docs/index.md").read_text())["script"]
 
 
 def lines_of(text, exact):
@@ -50,18 +80,20 @@ def difference(shown, printed):
     return "\n".join(unified_diff(shown, printed, "shown", "printed", lineterm=""))
 
 
-def test_the_sql_runs_as_printed(shop):
-    assert len(RUN) > 15
-    script = "".join(f"\\echo '{MARK} {number}'\n{block['script']}" for number, block in enumerate(RUN))
+@pytest.mark.parametrize("page", WITH_SQL, ids=name_of)
+def test_the_sql_runs_as_printed(shop, page):
+    text, blocks = page.read_text(), blocks_of(page)
+    script = "".join(f"\\echo '{MARK} {number}'\n{block['script']}" for number, block in enumerate(blocks))
+    if page.name not in ("README.md", "index.md"):
+        script = beginning() + script
     # Into a pipe psql asks for no confirmation and prints no prompt; far from UTC, so that a leaking time zone shows.
     output = shop.psql(script, PGTZ="America/New_York").stdout
     parts = re.split(rf"^{MARK} \d+\n", output, flags=re.M)
-    assert parts[0] == ""
-    assert len(parts) == len(RUN) + 1, output
+    assert len(parts) == len(blocks) + 1, output
 
     wrong = []
-    for block, printed in zip(RUN, parts[1:], strict=True):
-        where = f"README.md, line {line_number(block)}:"
+    for block, printed in zip(blocks, parts[1:], strict=True):
+        where = f"{name_of(page)}, line {text.count(chr(10), 0, block.start('script'))}:"
         if block["printed"] is not None:
             if diff := difference(block["printed"], printed):
                 wrong.append(f"{where}\n{diff}")
@@ -71,21 +103,18 @@ def test_the_sql_runs_as_printed(shop):
         pytest.fail("\n\n".join(wrong), pytrace=False)
 
 
-def section(title):
-    """The lines below a heading, up to the next one of its level."""
-    lines = iter(README.splitlines())
-    level = next(line for line in lines if line.lstrip("#") == f" {title}").split()[0]
-    return list(takewhile(lambda line: line.split(" ")[0] not in {"#", "##", level}, lines))
-
-
-def table_rows(title):
-    """The cells of the tables in a section, without their heads."""
-    rows = [re.split(r"(?<!\\) ?\| ?", line)[1:-1] for line in section(title) if line.startswith("|")]
+def table_rows(page, heading=None):
+    """The cells of the tables on a page, or in one of its sections, without their heads."""
+    lines = iter((ROOT / "docs" / page).read_text().splitlines())
+    if heading:
+        level = next(line for line in lines if line.lstrip("#") == f" {heading}").split()[0]
+        lines = takewhile(lambda line: line.split(" ")[0] not in {"#", level}, lines)
+    rows = [re.split(r"(?<!\\) ?\| ?", line)[1:-1] for line in lines if line.startswith("|")]
     return [row for row in rows if row[0].startswith("`")]
 
 
 def in_short(signature):
-    """A signature as the README writes it."""
+    """A signature as the reference writes it."""
     life = "lifetime interval DEFAULT NULL, deadline timestamptz DEFAULT NULL"
     plain = re.sub(r"::\w+(\[\])?", "", signature.replace("timestamp with time zone", "timestamptz"))
     return plain.replace(life, "…life")
@@ -98,7 +127,7 @@ def test_the_reference_lists_every_function_as_it_is(database):
            JOIN pg_extension e ON e.oid = refobjid AND deptype = 'e' WHERE extname = 'session_store'"""
     )
     real = {f"{name}({in_short(arguments)})": in_short(result) for name, arguments, result in rows}
-    listed = {call.strip("`"): re.match(r"`([^`]+)`", result)[1] for call, result, *_ in table_rows("Functions")}
+    listed = {call.strip("`"): re.match(r"`([^`]+)`", result)[1] for call, result, *_ in table_rows("functions.md")}
     assert listed == real
 
 
@@ -117,7 +146,7 @@ def test_the_settings_are_listed_with_their_defaults_and_who_may_set_them(databa
     rows = owner.execute("SELECT name, boot_val, context FROM pg_settings WHERE name LIKE 'session_store.%'")
     who = {"user": "anyone", "superuser": "superuser", "sighup": "reload"}
     real = {name: (value, who[context]) for name, value, context in rows}
-    listed = {row[0].strip("`"): (in_base_units(row[1].strip("`")), row[3]) for row in table_rows("Settings")}
+    listed = {row[0].strip("`"): (in_base_units(row[1].strip("`")), row[3]) for row in table_rows("settings.md")}
     assert listed == real
 
 
@@ -127,29 +156,38 @@ def test_the_columns_of_the_table_are_listed(database):
            WHERE attrelid = 'session'::regclass AND attnum > 0 AND NOT attisdropped"""
     )
     real = {name: kind.replace("timestamp with time zone", "timestamptz") for name, kind in rows}
-    assert {name.strip("`"): kind.strip("`") for name, kind, *_ in table_rows("The table")} == real
-
-
-ROOT = Path(__file__).parent.parent
+    assert {name.strip("`"): kind.strip("`") for name, kind, *_ in table_rows("table.md")} == real
 
 
 def is_installed(page):
     return any(part.startswith(".") or part in ("node_modules", "target") for part in page.relative_to(ROOT).parts)
 
 
-PAGES = [page for page in ROOT.rglob("*.md") if not is_installed(page)]
+ALL_PAGES = [page for page in ROOT.rglob("*.md") if not is_installed(page)]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def anchors_of(page):
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=name_of)
 def test_links_lead_to_a_heading_or_a_file(page):
-    text = page.read_text()
-    headings = re.findall(r"^#+ (.+)$", text, re.M)
-    anchors = {"#" + re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
-    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)):
-        if target.startswith("#"):
-            assert target in anchors
-        elif not target.startswith("https://"):
-            assert page.parent.joinpath(target).exists(), target
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        to = page.parent.joinpath(path) if path else page
+        assert to.exists(), target
+        assert not anchor or anchor in anchors_of(to), target
+
+
+def test_the_readme_is_short_and_every_page_is_in_the_index():
+    assert len(README.read_bytes()) <= 9_000
+    index = (ROOT / "docs/index.md").read_text()
+    for page in PAGES[1:]:
+        assert page.name == "index.md" or f"]({page.name})" in index, page.name
 
 
 @pytest.mark.parametrize(
