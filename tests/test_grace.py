@@ -6,7 +6,7 @@ import time
 import psycopg
 import pytest
 from calls import outcome
-from conftest import APP, THREADS, one
+from conftest import APP, OWNER, THREADS, one
 from test_impossible_ids import BEGUN, LOOKED_UP, REFUSED, STRICT, answer
 
 CALLS = LOOKED_UP | BEGUN | STRICT | REFUSED | {
@@ -103,6 +103,13 @@ def test_who_knew_an_id_before_a_login_has_nothing_when_the_session_is_nobodys_a
                              session_login('n', 'ada', sid => 'm'), session_login('m', 'ada', sid => 'n')""")
     assert one(client, "SELECT session_bind('n', NULL)")
     assert not one(client, "SELECT session_exist('before')")
+
+
+def test_an_id_from_before_a_login_that_the_owner_wrote_leads_nowhere(database, client):
+    update = "UPDATE session SET principal = 'ada', authenticated_at = clock_timestamp(), handle = gen_random_uuid()"
+    database.connect(OWNER).execute(update)
+    assert one(client, "SELECT session_exist('new')")
+    assert not one(client, "SELECT session_exist('old')")
 
 
 def test_a_look_up_that_hits_does_not_go_near_it(client):

@@ -6,12 +6,14 @@ namespace SessionStore\Tests;
 
 final class Readme
 {
+    private const PAGES = [__DIR__ . '/../README.md', __DIR__ . '/../GUIDE.md'];
+
     /**
-     * Its block of code that has a text in it.
+     * Its block of code, or that of the guide, that has a text in it.
      */
     public static function block(string $language, string $text): string
     {
-        preg_match_all("/^```$language\n(.*?)^```/ms", file_get_contents(__DIR__ . '/../README.md'), $blocks);
+        preg_match_all("/^```$language\n(.*?)^```/ms", implode(array_map(file_get_contents(...), self::PAGES)), $blocks);
         foreach ($blocks[1] as $block) {
             if (str_contains($block, $text)) {
                 return $block;

@@ -110,8 +110,8 @@ async fn a_session_without_time_is_saved_nowhere() {
 async fn nobody_is_logged_out_by_moving_in() {
     let owner = owner().await;
     let sid = unique();
-    let readme = include_str!("../../README.md");
-    let statement = readme.split("```sql\n").nth(1).unwrap().split("```").next().unwrap();
+    let guide = include_str!("../../GUIDE.md");
+    let statement = guide.split("```sql\n").nth(1).unwrap().split("```").next().unwrap();
     let mut connection = owner.acquire().await.unwrap();
     sqlx::raw_sql("CREATE TEMP TABLE sessions (id text, state text, expires timestamptz)")
         .execute(&mut *connection)

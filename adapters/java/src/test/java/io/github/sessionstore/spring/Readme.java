@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.regex.Pattern;
 
 /**
- * The blocks of code in the README.
+ * The blocks of code in the README and the guide.
  */
 final class Readme {
 
@@ -21,7 +21,7 @@ final class Readme {
 
 	static List<String> blocks(String language) {
 		return Pattern.compile("```" + language + "\n(.*?)```", Pattern.DOTALL)
-			.matcher(read(Path.of("README.md")))
+			.matcher(read(Path.of("README.md")) + read(Path.of("GUIDE.md")))
 			.results()
 			.map((match) -> match.group(1))
 			.toList();

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 
 import com.zaxxer.hikari.HikariDataSource;
@@ -49,7 +50,7 @@ class ReadmeTests {
 
 		@Bean
 		PrincipalAttributesResolver browser(HttpServletRequest request) {
-			return (session) -> Map.of("browser", request.getHeader("User-Agent"));
+			return (session) -> Map.of("browser", Objects.toString(request.getHeader("User-Agent"), ""));
 		}
 
 	}
