@@ -13,7 +13,8 @@ final class Readme
      */
     public static function block(string $language, string $text): string
     {
-        preg_match_all("/^```$language\n(.*?)^```/ms", implode(array_map(file_get_contents(...), self::PAGES)), $blocks);
+        $pages = implode(array_map(file_get_contents(...), self::PAGES));
+        preg_match_all("/^```$language\n(.*?)^```/ms", $pages, $blocks);
         foreach ($blocks[1] as $block) {
             if (str_contains($block, $text)) {
                 return $block;
