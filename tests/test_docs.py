@@ -1,11 +1,12 @@
 """What the README and the pages in docs/ show is what happens: the SQL of a page runs as printed, in order, in one psql;
-the reference is complete; links lead somewhere.
+the reference is complete; links lead somewhere; the site builds.
 
 A block fenced `sql` is run. A block fenced `text` right after it is what psql prints, where … stands for anything
 within a line. An error must be shown. A block after <!-- not run: reason --> is left out.
 """
 
 import re
+import subprocess
 from difflib import unified_diff
 from itertools import takewhile
 from pathlib import Path
@@ -188,6 +189,13 @@ def test_the_readme_is_short_and_every_page_is_in_the_index():
     index = (ROOT / "docs/index.md").read_text()
     for page in PAGES[1:]:
         assert page.name == "index.md" or f"]({page.name})" in index, page.name
+
+
+def test_the_site_builds_without_a_warning():
+    """All links of the pages, and of those that they lead to; it says what it cannot make sense of."""
+    build = subprocess.run([ROOT / "docs/build.sh"], capture_output=True, text=True)
+    assert build.returncode == 0, build.stdout + build.stderr
+    assert Path(build.stdout.splitlines()[-1]).exists()
 
 
 @pytest.mark.parametrize(

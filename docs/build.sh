@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Makes the site of these pages in target/site; any warning, such as a link that leads nowhere, is an error.
+#
+# usage: docs/build.sh
+
+set -euo pipefail
+
+DOCS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+TARGET=${CARGO_TARGET_DIR:-$DOCS/../target}
+VENV=$TARGET/site-venv
+
+if ! cmp -s "$DOCS/requirements.txt" "$VENV/installed.txt"; then
+    python3 -m venv --clear "$VENV"
+    "$VENV/bin/pip" install --disable-pip-version-check --progress-bar off -q -r "$DOCS/requirements.txt"
+    cp "$DOCS/requirements.txt" "$VENV/installed.txt"
+fi
+rm -rf "$TARGET"/site{,-cache}
+"$VENV/bin/sphinx-build" --quiet --fail-on-warning --keep-going -c "$DOCS" -d "$TARGET/site-cache" \
+    "$DOCS/.." "$TARGET/site"
+echo "$(realpath "$TARGET")/site/docs/index.html"
