@@ -132,6 +132,16 @@ class RepositoryTests {
 	}
 
 	@Test
+	void aValueThatCannotBeSerializedIsAnErrorAndNothingIsSaved() {
+		SessionStoreSession session = load(saved("a", "b"));
+		session.setAttribute("a", "c");
+		session.setAttribute("thread", Thread.currentThread());
+		assertThatExceptionOfType(RuntimeException.class).isThrownBy(() -> this.repository.save(session));
+		assertThat(load(session).<String>getAttribute("a")).isEqualTo("b");
+		assertThat(load(session).getAttributeNames()).containsExactly("a");
+	}
+
+	@Test
 	void parallelChangesOfDifferentAttributesStay() {
 		SessionStoreSession session = saved("cart", "umbrella");
 		session.setAttribute("gone", "x");

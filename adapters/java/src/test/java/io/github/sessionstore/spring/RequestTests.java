@@ -5,6 +5,7 @@ import java.util.UUID;
 
 import com.zaxxer.hikari.HikariDataSource;
 import io.github.sessionstore.spring.security.SessionStoreRegistry;
+import jakarta.servlet.FilterChain;
 import jakarta.servlet.http.Cookie;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpSession;
@@ -12,7 +13,6 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-import org.springframework.mock.web.MockFilterChain;
 import org.springframework.mock.web.MockHttpServletRequest;
 import org.springframework.mock.web.MockHttpServletResponse;
 import org.springframework.security.authentication.UsernamePasswordAuthenticationToken;
@@ -21,6 +21,7 @@ import org.springframework.security.core.context.SecurityContextImpl;
 import org.springframework.security.web.authentication.session.ConcurrentSessionControlAuthenticationStrategy;
 import org.springframework.session.web.http.CookieHttpSessionIdResolver;
 import org.springframework.session.web.http.DefaultCookieSerializer;
+import org.springframework.session.web.http.HeaderHttpSessionIdResolver;
 import org.springframework.session.web.http.SessionRepositoryFilter;
 
 import static org.assertj.core.api.Assertions.assertThat;
@@ -59,6 +60,10 @@ class RequestTests {
 
 	}
 
+	private static FilterChain chain(Handler handler) {
+		return (served, answer) -> handler.handle((HttpServletRequest) served);
+	}
+
 	private void visit(Handler handler) throws Exception {
 		DefaultCookieSerializer serializer = new DefaultCookieSerializer();
 		CookieHttpSessionIdResolver resolver = new CookieHttpSessionIdResolver();
@@ -68,12 +73,7 @@ class RequestTests {
 		MockHttpServletRequest request = new MockHttpServletRequest();
 		request.setCookies(this.cookies);
 		MockHttpServletResponse response = new MockHttpServletResponse();
-		new SessionStoreRepositoryFilter(this.repository, filter).doFilter(request, response, new MockFilterChain() {
-			@Override
-			public void doFilter(jakarta.servlet.ServletRequest served, jakarta.servlet.ServletResponse answer) {
-				handler.handle((HttpServletRequest) served);
-			}
-		});
+		new SessionStoreRepositoryFilter(this.repository, filter).doFilter(request, response, chain(handler));
 		if (response.getCookies().length > 0) {
 			this.cookies = response.getCookies();
 		}
@@ -106,6 +106,23 @@ class RequestTests {
 			assertThat(counter.trips()).isZero();
 		});
 		assertThat(this.repository.getCurrentSession()).isNull();
+	}
+
+	@Test
+	void theIdMayComeInAHeader() throws Exception {
+		SessionRepositoryFilter<SessionStoreSession> filter = new SessionRepositoryFilter<>(this.repository);
+		filter.setHttpSessionIdResolver(HeaderHttpSessionIdResolver.xAuthToken());
+		SessionStoreRepositoryFilter around = new SessionStoreRepositoryFilter(this.repository, filter);
+		MockHttpServletResponse first = new MockHttpServletResponse();
+		around.doFilter(new MockHttpServletRequest(), first,
+				chain((request) -> request.getSession().setAttribute("a", "b")));
+		String id = first.getHeader("X-Auth-Token");
+		MockHttpServletRequest next = new MockHttpServletRequest();
+		next.addHeader("X-Auth-Token", id);
+		around.doFilter(next, new MockHttpServletResponse(),
+				chain((request) -> assertThat(request.getSession(false).getAttribute("a")).isEqualTo("b")));
+		assertThat(Database.exists(id)).isTrue();
+		assertThat(first.getCookies()).isEmpty();
 	}
 
 	@Test
