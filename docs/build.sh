@@ -17,4 +17,5 @@ fi
 rm -rf "$TARGET"/site{,-cache}
 "$VENV/bin/sphinx-build" --quiet --fail-on-warning --keep-going -c "$DOCS" -d "$TARGET/site-cache" \
     "$DOCS/.." "$TARGET/site"
+echo '<meta http-equiv="refresh" content="0; url=docs/index.html">' >"$TARGET/site/index.html"
 echo "$(realpath "$TARGET")/site/docs/index.html"

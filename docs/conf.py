@@ -7,6 +7,9 @@ from pygments.lexers import PostgresLexer
 project = "session_store"
 html_title = "session_store"
 html_theme = "furo"
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
 extensions = ["myst_parser"]
 include_patterns = [
     "*.md",
@@ -28,10 +31,12 @@ suppress_warnings = [
 
 
 def add_tree(_app, name, source):
-    """The side bar's: the pages in the order of the index."""
+    """The side bar's: the pages in the order of the index, then those for who changes it."""
     if name == root_doc:
         pages = re.findall(r"^\| \[.+?\]\(([\w-]+)\.md\)", source[0], re.M)
-        source[0] += "\n".join(["\n```{toctree}", ":hidden:", "", *pages, "```", ""])
+        [others] = re.findall(r"^For those who change it: .+", source[0], re.M)
+        for caption, listed in ("Use it", pages), ("Change it", re.findall(r"\(([\w./-]+)\.md\)", others)):
+            source[0] += "\n".join(["\n```{toctree}", ":hidden:", f":caption: {caption}", "", *listed, "```", ""])
 
 
 def setup(app):
