@@ -134,13 +134,13 @@ life_of_a_login() {
     chapter 'The whole installation.'
     sql owner 'CREATE EXTENSION session_store;'
 
-    chapter 'An anonymous visitor arrives. The application has a role without any right on the table.'
-    sql app 'SELECT sid, data, is_new FROM session_start();'
+    chapter 'A visitor puts something into the cart: a session begins. The role app has no right on the table.'
+    sql app "SELECT session_create('{\"cart\": [\"umbrella\"]}');"
     take_sid
 
-    chapter 'Something goes into the cart.'
-    sql app "SELECT session_set(:'sid', 'cart', '[\"umbrella\"]');"
-    sql app "SELECT session_get(:'sid');"
+    chapter 'The next request brings the id. It loads the session, and changes a key.'
+    sql app "SELECT data, version FROM session_fetch(:'sid');"
+    sql app "SELECT session_patch(:'sid', '{\"cart\": [\"umbrella\", \"hat\"]}');"
 
     chapter 'The visitor logs in: a new id for the same session, so that an id planted before is worthless. It is now of ada.'
     sql owner "SELECT session_store_grant('app');"

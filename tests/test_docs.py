@@ -23,6 +23,7 @@ RUN = r"(?P<skip><!-- not run: [^\n]+ -->\n)?^```(?P<language>sql|python)\n(?P<s
 PRINTED = r"(?:```text\n(?P<printed>.*?)^```$\n?)?"
 BLOCK = re.compile(RUN + PRINTED, re.M | re.S)
 MARK = "-- block"
+FROM_NOTHING = ("README.md", "index.md", "install.md")  # the others begin with what index.md shows
 ELSEWHERE = {"write-your-own.md": "python"}  # in test_write_your_own.py
 
 
@@ -31,7 +32,9 @@ def name_of(page):
 
 
 def blocks_of(page, language="sql"):
-    blocks = [block for block in BLOCK.finditer(page.read_text()) if not block["skip"] and block["language"] == language]
+    blocks = [
+        block for block in BLOCK.finditer(page.read_text()) if not block["skip"] and block["language"] == language
+    ]
     return blocks if ELSEWHERE.get(page.name) != language else []
 
 
@@ -45,7 +48,7 @@ def test_most_pages_have_examples():
     assert WITH_PYTHON
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"], ids=name_of)
 def test_every_block_is_run_or_says_why_not(page):
     text = page.read_text()
     run = [block.span() for block in BLOCK.finditer(text)]  # with what is printed
@@ -114,7 +117,7 @@ def difference(shown, printed):
 def test_the_sql_runs_as_printed(shop, page):
     blocks = blocks_of(page)
     script = "".join(f"\\echo '{MARK} {number}'\n{block['script']}" for number, block in enumerate(blocks))
-    if page.name not in ("README.md", "index.md"):
+    if page.name not in FROM_NOTHING:
         script = beginning() + script
     # Into a pipe psql asks for no confirmation and prints no prompt; far from UTC, so that a leaking time zone shows.
     output = shop.psql(script, PGTZ="America/New_York").stdout
