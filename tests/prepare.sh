@@ -379,14 +379,20 @@ build_and_copy() {
     flock "$lock" # another run in this clone may be packaging into the same directory
     is_built "$package" || build "$package"
     PG_BIN=$RUN/pg$("$PG_CONFIG" --bindir)
-    if [ "$KEEP" = no ] || ! is_installed "$package"; then
+    if [ "$KEEP" = no ]; then # beside another major, maybe
+        install_privately "$package"
+    elif ! is_installed "$package"; then
         stop_servers
         rm -rf "$RUN"/{pg,kept,installed}
-        copy_postgres
-        cp -R "$package/." "$RUN/pg/"
-        if [ "$KEEP" = yes ]; then servers >"$RUN/installed"; fi
+        install_privately "$package"
+        servers >"$RUN/installed"
     fi
     exec {lock}>&-
+}
+
+install_privately() { # PACKAGE
+    copy_postgres
+    cp -R "$1/." "$RUN/pg/"
 }
 
 # Is this library in RUN, and has a run left a server there that is such a one as would be made now?

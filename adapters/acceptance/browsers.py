@@ -10,12 +10,12 @@ import httpx
 TABS = ThreadPoolExecutor(64)
 # Milliseconds that a request is to wait between loading the session and changing it. On a slow machine, too, another
 # request has to come and be answered meanwhile.
-WAIT = 600
+WAIT = 900
 
 
 def let_it_load():
     """Until a request that began just now has loaded its session, and waits."""
-    time.sleep(WAIT / 1000 / 3)
+    time.sleep(WAIT / 1000 / 2)
 
 
 class Browser:
