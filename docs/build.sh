@@ -9,11 +9,7 @@ DOCS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TARGET=${CARGO_TARGET_DIR:-$DOCS/../target}
 VENV=$TARGET/site-venv
 
-if ! cmp -s "$DOCS/requirements.txt" "$VENV/installed.txt"; then
-    python3 -m venv --clear "$VENV"
-    "$VENV/bin/pip" install --disable-pip-version-check --progress-bar off -q -r "$DOCS/requirements.txt"
-    cp "$DOCS/requirements.txt" "$VENV/installed.txt"
-fi
+"$DOCS/../tests/make-venv" "$DOCS/requirements.txt" "$VENV"
 rm -rf "$TARGET"/site{,-cache}
 "$VENV/bin/sphinx-build" --quiet --fail-on-warning --keep-going -c "$DOCS" -d "$TARGET/site-cache" \
     "$DOCS/.." "$TARGET/site"

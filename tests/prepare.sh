@@ -282,13 +282,8 @@ find_rust() {
 
 # Python packages of the tests.
 make_venv() {
-    local wanted=$ROOT/tests/requirements.txt
     VENV=$TARGET/venv
-    if cmp -s "$wanted" "$VENV/installed.txt"; then return; fi
-    note 'installing the Python test packages into target/venv'
-    "$PYTHON" -m venv --clear "$VENV"
-    run "$VENV/bin/pip" install --disable-pip-version-check --progress-bar off -q -r "$wanted"
-    cp "$wanted" "$VENV/installed.txt"
+    run env "PYTHON=$PYTHON" "$ROOT/tests/make-venv" "$ROOT/tests/requirements.txt" "$VENV"
 }
 
 # What tests/conftest.py makes servers from.

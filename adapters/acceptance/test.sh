@@ -8,16 +8,10 @@ cd "$(dirname "$0")"
 
 MISSING=3
 
-make_venv() {
-    local venv=${CARGO_TARGET_DIR:-$PWD/../../target}/acceptance-venv
-    PATH=$venv/bin:$PATH
-    if cmp -s requirements.txt "$venv/installed.txt"; then return; fi
-    "${PYTHON:-python3}" -m venv --clear "$venv"
-    pip install --disable-pip-version-check --progress-bar off -q -r requirements.txt
-    cp requirements.txt "$venv/installed.txt"
-}
+VENV=${CARGO_TARGET_DIR:-$PWD/../../target}/acceptance-venv
 
-make_venv
+../../tests/make-venv requirements.txt "$VENV"
+PATH=$VENV/bin:$PATH
 ruff format --check .
 ruff check .
 
