@@ -61,7 +61,7 @@ impl PostgresSessionStore {
     }
 
     fn scope_of_request(&self) -> Option<std::rc::Rc<Scope>> {
-        scope::current().filter(|scope| Arc::ptr_eq(&scope.store().ttl, &self.ttl))
+        scope::current().filter(|scope| scope.store().database.is_same(&self.database))
     }
 
     pub(crate) async fn create(&self, state: &State, life: Life) -> Result<Row<String>, Error> {

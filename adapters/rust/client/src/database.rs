@@ -10,7 +10,7 @@ use sqlx::{
 };
 use time::OffsetDateTime;
 
-use crate::{Error, Life, content::Difference, lives::Lives};
+use crate::{Error, Life, content::Difference, lifetimes::Lifetimes};
 
 type Query<'q, T> = QueryAs<'q, Postgres, T, PgArguments>;
 
@@ -19,7 +19,7 @@ type Query<'q, T> = QueryAs<'q, Postgres, T, PgArguments>;
 pub struct Database {
     pool: PgPool,
     persistent: bool,
-    lives: Arc<Lives>,
+    lifetimes: Arc<Lifetimes>,
 }
 
 /// Whom a login binds a session to.
@@ -146,7 +146,12 @@ const REVOKE_OTHERS: &str = "SELECT session_revoke_others($1::text)";
 impl Database {
     /// Statements are prepared once per connection.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, persistent: true, lives: Arc::default() }
+        Self { pool, persistent: true, lifetimes: Arc::default() }
+    }
+
+    /// Whether it is this one, or a clone of it.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.lifetimes, &other.lifetimes)
     }
 
     /// Whether statements stay prepared, which PgBouncer before 1.21 mixes up in transaction mode. Without, sqlx prepares
@@ -206,19 +211,22 @@ impl Database {
 
     /// Has a session live so long from now on. An end that is about the same is not written.
     pub async fn touch(&self, sid: &str, life: Life) -> sqlx::Result<bool> {
-        if let Life::Until(_) = life {
-            match self.look(sid).await? {
+        match life {
+            Life::Until(_) => match self.look(sid).await? {
                 None => return Ok(false),
                 Some((_, Some(left))) if !life.has_moved(left) => return Ok(true),
                 Some(_) => (),
+            },
+            Life::Idle(lifetime) if self.lifetimes.has(sid, lifetime) => {
+                return Ok(self.look(sid).await?.is_some());
             }
-        }
-        if self.lives.has(sid, life) {
-            return Ok(self.look(sid).await?.is_some());
+            Life::Idle(_) => (),
         }
         let touched = self.is(with_life(sqlx::query_as(TOUCH).bind(sid), life)).await?;
-        if touched {
-            self.lives.given(sid, life);
+        if let Life::Idle(lifetime) = life
+            && touched
+        {
+            self.lifetimes.given(sid, lifetime);
         }
         Ok(touched)
     }

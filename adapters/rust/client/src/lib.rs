@@ -4,7 +4,7 @@
 mod content;
 mod database;
 mod life;
-mod lives;
+mod lifetimes;
 mod row;
 
 pub use content::{Content, Json};

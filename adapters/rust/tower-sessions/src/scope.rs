@@ -27,7 +27,7 @@ tokio::task_local! {
 
 /// The request's, unless it is another store's.
 pub(crate) fn current(store: &PostgresStore) -> Option<Arc<Scope>> {
-    any().filter(|scope| Arc::ptr_eq(&scope.store.origin, &store.origin))
+    any().filter(|scope| scope.store.database.is_same(&store.database))
 }
 
 pub(crate) fn any() -> Option<Arc<Scope>> {

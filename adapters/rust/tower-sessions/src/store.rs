@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use serde_json::Value;
 use session_store_client::{Database, Error, Json, Life, Row};
@@ -19,14 +17,12 @@ use crate::{layer::ScopedLayer, scope};
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pub(crate) database: Database,
-    /// What clones have in common.
-    pub(crate) origin: Arc<()>,
 }
 
 impl PostgresStore {
     /// A store in the pool's database, which has the extension.
     pub fn new(pool: PgPool) -> Self {
-        Self { database: Database::new(pool), origin: Arc::default() }
+        Self { database: Database::new(pool) }
     }
 
     /// With false no statement stays prepared. PgBouncer before 1.21 needs that in transaction mode; it makes four round
