@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 from difflib import unified_diff
-from itertools import takewhile
 from pathlib import Path
 
 import psycopg
@@ -151,12 +150,9 @@ def compare(page, blocks, outputs):
         pytest.fail("\n\n".join(wrong), pytrace=False)
 
 
-def table_rows(page, heading=None):
-    """The cells of the tables on a page, or in one of its sections, without their heads."""
-    lines = iter((ROOT / "docs" / page).read_text().splitlines())
-    if heading:
-        level = next(line for line in lines if line.lstrip("#") == f" {heading}").split()[0]
-        lines = takewhile(lambda line: line.split(" ")[0] not in {"#", level}, lines)
+def table_rows(page):
+    """The cells of the tables on a page, without their heads."""
+    lines = (ROOT / "docs" / page).read_text().splitlines()
     rows = [re.split(r"(?<!\\) ?\| ?", line)[1:-1] for line in lines if line.startswith("|")]
     return [row for row in rows if row[0].startswith("`")]
 
@@ -222,15 +218,19 @@ def is_installed(page):
 ALL_PAGES = [page for page in ROOT.rglob("*.md") if not is_installed(page)]
 
 
+def prose_of(page):
+    """A page without its blocks."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
+
+
 def anchors_of(page):
-    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S), re.M)
+    headings = re.findall(r"^#+ (.+)$", prose_of(page), re.M)
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", ALL_PAGES, ids=name_of)
 def test_links_lead_to_a_heading_or_a_file(page):
-    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose_of(page)):
         if target.startswith("https://"):
             continue
         path, _, anchor = target.partition("#")

@@ -17,6 +17,13 @@ final class KernelTest extends TestCase
         return json_decode($answer->body, true);
     }
 
+    /** Parallel requests, each of which sets another key. */
+    private static function setInTabs(Browser $browser): void
+    {
+        $tabs = array_map(static fn (int $tab): callable => $browser->begin("kernel/set?key=k$tab"), range(0, 7));
+        array_walk($tabs, static fn (callable $answer) => $answer());
+    }
+
     public function testAnAuthenticatorThatSucceedsWithEachRequestLogsInOnce(): void
     {
         $browser = self::browser();
@@ -25,8 +32,7 @@ final class KernelTest extends TestCase
         $id = $browser->id();
         self::assertSame('ada', self::principal($id));
         self::ask($browser, 'set?key=size');
-        $tabs = array_map(static fn (int $tab): callable => $browser->begin("kernel/set?key=k$tab"), range(0, 7));
-        array_walk($tabs, static fn (callable $answer) => $answer());
+        self::setInTabs($browser);
         self::assertCount(10, array_diff(self::ask($browser, 'look?')['keys'], ['_security_main']));
         self::assertSame($id, $browser->id());
         self::assertSame(1, self::rows());
@@ -55,8 +61,7 @@ final class KernelTest extends TestCase
         self::ask($browser, 'look?');
         self::assertSame($written, self::written());
 
-        $tabs = array_map(static fn (int $tab): callable => $browser->begin("kernel/set?key=k$tab"), range(0, 7));
-        array_walk($tabs, static fn (callable $answer) => $answer());
+        self::setInTabs($browser);
         self::assertCount(10, array_diff(self::ask($browser, 'look?')['keys'], ['_security_main']));
 
         self::ask($browser, 'logout?');

@@ -178,14 +178,19 @@ final class LaravelTest extends TestCase
         self::assertSame(['7', '7'], [self::principal($before), self::principal($this->cookie)]);
     }
 
+    private function regenerateAndLogIn(int $user): void
+    {
+        $this->visit(static function (Store $session, Application $app) use ($user): void {
+            $session->regenerate();
+            $app->make('auth')->guard()->login(new GenericUser(['id' => $user, 'remember_token' => '']));
+        });
+    }
+
     public function testOneThatIsRegeneratedBeforeALoginIsMovedByIt(): void
     {
         $this->put('a', 1);
         $before = $this->cookie;
-        $this->visit(static function (Store $session, Application $app): void {
-            $session->regenerate();
-            $app->make('auth')->guard()->login(new GenericUser(['id' => 7, 'remember_token' => '']));
-        });
+        $this->regenerateAndLogIn(7);
         self::assertFalse(self::exists($before));
         self::assertSame('7', self::principal($this->cookie));
         self::assertSame(1, $this->get('a'));
@@ -196,10 +201,7 @@ final class LaravelTest extends TestCase
     {
         $this->logIn(7);
         $before = $this->cookie;
-        $this->visit(static function (Store $session, Application $app): void {
-            $session->regenerate();
-            $app->make('auth')->guard()->login(new GenericUser(['id' => 8, 'remember_token' => '']));
-        });
+        $this->regenerateAndLogIn(8);
         self::assertFalse(self::exists($before));
         self::assertSame('8', self::principal($this->cookie));
         self::assertTrue($this->visit(static fn (Store $session): bool => in_array(8, $session->all(), true)));

@@ -10,6 +10,14 @@ use SessionStore\PostgreSqlSessionHandler;
 use Symfony\Component\HttpFoundation\Session\Session;
 
 $wait = static fn (int $milliseconds) => usleep($milliseconds * 1000);
+/** Sends what there is, with the headers. */
+$send = static function (string $text = ''): void {
+    while (ob_get_level()) {
+        ob_end_flush();
+    }
+    echo $text;
+    flush();
+};
 
 return [
     'look' => static fn (): array => $_SESSION,
@@ -34,20 +42,12 @@ return [
         $_SESSION[$key] = [1, 2];
         $_SESSION['reference'] = &$_SESSION[$key];
     },
-    'setAfterOutput' => static function ($sessions, string $key, mixed $value): void {
-        while (ob_get_level()) {
-            ob_end_flush();
-        }
-        echo ' ';
-        flush();
+    'setAfterOutput' => static function ($sessions, string $key, mixed $value) use ($send): void {
+        $send(' ');
         $_SESSION[$key] = $value;
     },
-    'lookAfterOutput' => static function (): void {
-        while (ob_get_level()) {
-            ob_end_flush();
-        }
-        echo ' ';
-        flush();
+    'lookAfterOutput' => static function () use ($send): void {
+        $send(' ');
     },
     'lookWithCookies' => static function (): void {
         setcookie('theme', 'dark');
@@ -137,21 +137,22 @@ return [
             return get_class($exception);
         }
     },
-    'loginThenOutput' => static function (PostgreSqlSessionHandler $sessions, string $user, int $waiting) use ($wait) {
+    'loginThenOutput' => static function (
+        PostgreSqlSessionHandler $sessions,
+        string $user,
+        int $waiting,
+    ) use (
+        $wait,
+        $send
+    ): void {
         $wait($waiting);
         echo (int) $sessions->login($user);
-        while (ob_get_level()) {
-            ob_end_flush();
-        }
-        flush();
+        $send();
     },
     'rememberAndLogIn' => static fn (PostgreSqlSessionHandler $sessions, int $seconds): bool
         => $sessions->remember($seconds) && $sessions->login('ada'),
-    'loginAfterOutput' => static function (PostgreSqlSessionHandler $sessions): string {
-        while (ob_get_level()) {
-            ob_end_flush();
-        }
-        flush();
+    'loginAfterOutput' => static function (PostgreSqlSessionHandler $sessions) use ($send): string {
+        $send();
         try {
             $sessions->login('ada');
             return '';

@@ -198,10 +198,8 @@ public final class SessionStoreSession implements Session {
 		Changes changes = this.attributes.changes(this.repository.getSaveMode());
 		Binding binding = binding(changes);
 		if (binding != null) {
-			changes = this.attributes.changes(this.repository.getSaveMode()); // all, if
-																				// the
-																				// rest is
-																				// dropped
+			// What is stored may have been dropped: then all that was set is a change.
+			changes = this.attributes.changes(this.repository.getSaveMode());
 		}
 		if (changes.isEmpty() && binding == null && !isRenewed() && !this.lifetimeSet) {
 			return;

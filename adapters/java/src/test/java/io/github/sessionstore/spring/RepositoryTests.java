@@ -9,9 +9,6 @@ import java.util.Map;
 import java.util.UUID;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.zaxxer.hikari.HikariDataSource;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -31,33 +28,17 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 /**
  * What is loaded and saved, and by how many statements.
  */
-class RepositoryTests {
+class RepositoryTests extends CountedTrips {
 
 	private static final String CONTEXT = "SPRING_SECURITY_CONTEXT";
 
 	private static final String PRINCIPAL = FindByIndexNameSessionRepository.PRINCIPAL_NAME_INDEX_NAME;
-
-	private static TripCounter counter;
-
-	private static HikariDataSource pool;
 
 	private final String user = "user " + UUID.randomUUID();
 
 	private SessionStoreRepository repository;
 
 	record Cart(List<String> things, double price) implements Serializable {
-	}
-
-	@BeforeAll
-	static void connect() throws Exception {
-		counter = new TripCounter();
-		pool = Database.pool(counter.port());
-	}
-
-	@AfterAll
-	static void disconnect() throws Exception {
-		pool.close();
-		counter.close();
 	}
 
 	@BeforeEach

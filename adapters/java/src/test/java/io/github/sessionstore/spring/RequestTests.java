@@ -3,14 +3,10 @@ package io.github.sessionstore.spring;
 import java.util.List;
 import java.util.UUID;
 
-import com.zaxxer.hikari.HikariDataSource;
 import io.github.sessionstore.spring.security.SessionStoreRegistry;
-import jakarta.servlet.FilterChain;
 import jakarta.servlet.http.Cookie;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpSession;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 import org.springframework.mock.web.MockHttpServletRequest;
@@ -20,8 +16,8 @@ import org.springframework.security.core.Authentication;
 import org.springframework.security.core.context.SecurityContextImpl;
 import org.springframework.security.web.authentication.session.ConcurrentSessionControlAuthenticationStrategy;
 import org.springframework.session.web.http.CookieHttpSessionIdResolver;
-import org.springframework.session.web.http.DefaultCookieSerializer;
 import org.springframework.session.web.http.HeaderHttpSessionIdResolver;
+import org.springframework.session.web.http.HttpSessionIdResolver;
 import org.springframework.session.web.http.SessionRepositoryFilter;
 
 import static org.assertj.core.api.Assertions.assertThat;
@@ -30,11 +26,7 @@ import static org.assertj.core.api.Assertions.assertThat;
  * What is known within a request, where nothing but the filters of Spring Session is
  * around it.
  */
-class RequestTests {
-
-	private static TripCounter counter;
-
-	private static HikariDataSource pool;
+class RequestTests extends CountedTrips {
 
 	private final SessionStoreRepository repository = Database.repository(pool);
 
@@ -42,38 +34,26 @@ class RequestTests {
 
 	private Cookie[] cookies = {};
 
-	@BeforeAll
-	static void connect() throws Exception {
-		counter = new TripCounter();
-		pool = Database.pool(counter.port());
-	}
-
-	@AfterAll
-	static void disconnect() throws Exception {
-		pool.close();
-		counter.close();
-	}
-
 	interface Handler {
 
 		void handle(HttpServletRequest request);
 
 	}
 
-	private static FilterChain chain(Handler handler) {
-		return (served, answer) -> handler.handle((HttpServletRequest) served);
+	private MockHttpServletResponse ask(HttpSessionIdResolver resolver, MockHttpServletRequest request, Handler handler)
+			throws Exception {
+		SessionRepositoryFilter<SessionStoreSession> filter = new SessionRepositoryFilter<>(this.repository);
+		filter.setHttpSessionIdResolver(resolver);
+		MockHttpServletResponse response = new MockHttpServletResponse();
+		new SessionStoreRepositoryFilter(this.repository, filter).doFilter(request, response,
+				(served, answer) -> handler.handle((HttpServletRequest) served));
+		return response;
 	}
 
 	private void visit(Handler handler) throws Exception {
-		DefaultCookieSerializer serializer = new DefaultCookieSerializer();
-		CookieHttpSessionIdResolver resolver = new CookieHttpSessionIdResolver();
-		resolver.setCookieSerializer(serializer);
-		SessionRepositoryFilter<SessionStoreSession> filter = new SessionRepositoryFilter<>(this.repository);
-		filter.setHttpSessionIdResolver(resolver);
 		MockHttpServletRequest request = new MockHttpServletRequest();
 		request.setCookies(this.cookies);
-		MockHttpServletResponse response = new MockHttpServletResponse();
-		new SessionStoreRepositoryFilter(this.repository, filter).doFilter(request, response, chain(handler));
+		MockHttpServletResponse response = ask(new CookieHttpSessionIdResolver(), request, handler);
 		if (response.getCookies().length > 0) {
 			this.cookies = response.getCookies();
 		}
@@ -110,17 +90,13 @@ class RequestTests {
 
 	@Test
 	void theIdMayComeInAHeader() throws Exception {
-		SessionRepositoryFilter<SessionStoreSession> filter = new SessionRepositoryFilter<>(this.repository);
-		filter.setHttpSessionIdResolver(HeaderHttpSessionIdResolver.xAuthToken());
-		SessionStoreRepositoryFilter around = new SessionStoreRepositoryFilter(this.repository, filter);
-		MockHttpServletResponse first = new MockHttpServletResponse();
-		around.doFilter(new MockHttpServletRequest(), first,
-				chain((request) -> request.getSession().setAttribute("a", "b")));
+		HttpSessionIdResolver resolver = HeaderHttpSessionIdResolver.xAuthToken();
+		MockHttpServletResponse first = ask(resolver, new MockHttpServletRequest(),
+				(request) -> request.getSession().setAttribute("a", "b"));
 		String id = first.getHeader("X-Auth-Token");
 		MockHttpServletRequest next = new MockHttpServletRequest();
 		next.addHeader("X-Auth-Token", id);
-		around.doFilter(next, new MockHttpServletResponse(),
-				chain((request) -> assertThat(request.getSession(false).getAttribute("a")).isEqualTo("b")));
+		ask(resolver, next, (request) -> assertThat(request.getSession(false).getAttribute("a")).isEqualTo("b"));
 		assertThat(Database.exists(id)).isTrue();
 		assertThat(first.getCookies()).isEmpty();
 	}
