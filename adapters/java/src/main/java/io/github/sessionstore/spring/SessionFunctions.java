@@ -15,7 +15,6 @@ import java.util.Map;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.github.sessionstore.spring.SessionAttributes.Changes;
 
-import org.springframework.core.NestedExceptionUtils;
 import org.springframework.dao.DataAccessResourceFailureException;
 import org.springframework.jdbc.CannotGetJdbcConnectionException;
 import org.springframework.jdbc.core.JdbcOperations;
@@ -293,8 +292,7 @@ final class SessionFunctions {
 	 * value that was taken is gone.
 	 */
 	private static boolean isLostConnection(DataAccessResourceFailureException ex) {
-		return !(ex instanceof CannotGetJdbcConnectionException)
-				&& NestedExceptionUtils.getMostSpecificCause(ex) instanceof SQLException cause
+		return !(ex instanceof CannotGetJdbcConnectionException) && ex.getCause() instanceof SQLException cause
 				&& cause.getSQLState() != null
 				&& (cause.getSQLState().startsWith("08") || cause.getSQLState().startsWith("57P"));
 	}

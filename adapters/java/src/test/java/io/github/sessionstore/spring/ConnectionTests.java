@@ -85,6 +85,19 @@ class ConnectionTests {
 		}
 	}
 
+	@Test
+	void connectionsThatEndedWithoutAWordCostNoRequest() throws Exception {
+		try (TripCounter proxy = new TripCounter(); HikariDataSource pool = Database.pool(proxy.port())) {
+			SessionStoreRepository repository = Database.repository(pool);
+			SessionStoreSession session = saved(repository);
+			for (int round = 0; round < 3; round++) {
+				assertThat(repository.findById(session.getId())).isNotNull();
+				proxy.cut();
+			}
+			assertThat(repository.findById(session.getId())).isNotNull();
+		}
+	}
+
 	private static void atOnce(ExecutorService tabs, Runnable task) throws Exception {
 		List<Future<?>> underWay = new ArrayList<>();
 		for (int tab = 0; tab < AT_ONCE; tab++) {

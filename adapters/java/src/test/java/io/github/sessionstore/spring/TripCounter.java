@@ -8,6 +8,8 @@ import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -30,6 +32,8 @@ public final class TripCounter implements AutoCloseable {
 
 	private final AtomicInteger trips = new AtomicInteger();
 
+	private final Queue<Socket> clients = new ConcurrentLinkedQueue<>();
+
 	public TripCounter() throws IOException {
 		this.listener = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
 		this.threads.submit(this::listen);
@@ -44,9 +48,17 @@ public final class TripCounter implements AutoCloseable {
 		return this.trips.getAndSet(0);
 	}
 
+	/** Ends all connections without a word, as a server that is killed does. */
+	public void cut() throws IOException {
+		for (Socket client; (client = this.clients.poll()) != null;) {
+			client.close();
+		}
+	}
+
 	private Void listen() throws IOException {
 		while (true) {
 			Socket client = this.listener.accept();
+			this.clients.add(client);
 			Socket server = new Socket(InetAddress.getLoopbackAddress(), Database.port());
 			client.setTcpNoDelay(true);
 			server.setTcpNoDelay(true);
