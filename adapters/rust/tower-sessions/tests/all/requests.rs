@@ -361,6 +361,21 @@ async fn sessions_live_as_tower_sessions_has_it() {
 }
 
 #[tokio::test]
+async fn always_save_moves_back_the_date_at_which_a_session_ends() {
+    let date = time::OffsetDateTime::now_utc() + time::Duration::weeks(1);
+    let store = store().await;
+    let manager = manager(&store).with_expiry(Expiry::AtDateTime(date)).with_always_save(true);
+    let mut browser = Site::with(store, manager).visitor("a").await;
+    for _ in 0..2 {
+        let touch = "SELECT session_touch($1, '0', now() + interval '1 hour')";
+        sqlx::query(touch).bind(browser.sid()).execute(&pool().await).await.unwrap();
+        browser.get("/").await;
+        let left = stored(browser.sid()).await.unwrap().seconds_left;
+        assert!(left > 6.0 * 86_400.0, "{left}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_ends_at_a_date_does_whatever_uses_it() {
     let site = Site::new().await;
     let mut browser = site.visitor("a").await;
